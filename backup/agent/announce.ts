@@ -1,0 +1,110 @@
+import type { WeirError } from '../../src/base/errors.ts';
+import { type AnnouncedDirectory, type AnnouncedEntry, announcement } from '../../src/wire/announcement.ts';
+import { MAX_BATCH_ENTRIES } from '../../src/wire/limits.ts';
+import { candidates } from '../../src/wire/messages.ts';
+import { choose, type Item } from './choose.ts';
+import type { DirectoryNode, FileNode, Node } from './node.ts';
+import { sumFile } from './read-file.ts';
+import type { AgentSession } from './session.ts';
+import type { Tally } from './tally.ts';
+import { type UnmatchedFile, Uploader } from './upload.ts';
+
+/** Announces directories in batches and brings each batch to its end while the next one is gathered. */
+export class Announcer {
+  readonly #session: AgentSession;
+  readonly #tally: Tally;
+  readonly #uploader: Uploader;
+  #directories: { directory: DirectoryNode; entries: readonly Node[]; isLast: boolean }[] = [];
+  #entries = 0;
+  #underWay: Promise<void> = Promise.resolve();
+
+  constructor(session: AgentSession, tally: Tally, onProblem: (error: WeirError) => void) {
+    this.#session = session;
+    this.#tally = tally;
+    this.#uploader = new Uploader(session, tally, onProblem);
+  }
+
+  get hasChanged(): boolean {
+    return this.#uploader.hasChanged;
+  }
+
+  /** Adds a directory. Children must have been added before. */
+  async add(directory: DirectoryNode): Promise<void> {
+    const { entries } = directory;
+    for (let from = 0; from === 0 || from < entries.length; ) {
+      const part = entries.slice(from, from + MAX_BATCH_ENTRIES - this.#entries);
+      from += part.length;
+      this.#directories.push({ directory, entries: part, isLast: from >= entries.length });
+      this.#entries += part.length;
+      if (this.#entries + this.#directories.length >= MAX_BATCH_ENTRIES) await this.#flush();
+      if (entries.length === 0) break;
+    }
+  }
+
+  /** Sends what is left; everything added is at the provider when it resolves. */
+  async finish(): Promise<void> {
+    await this.#flush();
+    await this.#underWay;
+  }
+
+  async #flush(): Promise<void> {
+    await this.#underWay;
+    const batch = this.#directories;
+    if (batch.length === 0) return;
+    this.#directories = [];
+    this.#entries = 0;
+    this.#underWay = this.#bring(batch);
+    // Its failure is met by the next flush; until then it must not count as unhandled.
+    this.#underWay.catch(() => undefined);
+  }
+
+  async #bring(
+    batch: readonly { directory: DirectoryNode; entries: readonly Node[]; isLast: boolean }[],
+  ): Promise<void> {
+    const directories: AnnouncedDirectory[] = batch.map(({ entries, isLast }) => ({
+      entries: entries.map(announced),
+      isLast,
+    }));
+    const files = batch.flatMap(({ directory, entries }) =>
+      entries
+        .filter((node) => node.kind === 'file')
+        .filter((node) => node.sizeBytes > 0)
+        .map((node) => ({ directory, node })),
+    );
+    const offered = await this.#session.channel.call(announcement, { directories }, candidates);
+    const items = files.map(({ directory, node }) => this.#asItem(node, pathOf(directory, node)));
+    const accepted = await choose(this.#session, items, offered);
+    const unmatched: UnmatchedFile[] = [];
+    for (const [number, { directory, node }] of files.entries()) {
+      if (accepted[number]) this.#tally.matchedBytes += node.sizeBytes;
+      else unmatched.push({ number, directory, node, path: pathOf(directory, node) });
+      node.tag = undefined;
+    }
+    await this.#uploader.send(unmatched);
+  }
+
+  #asItem(node: FileNode, path: string): Item {
+    const { nonce } = this.#session;
+    return {
+      contentId: node.contentId,
+      async tag() {
+        if (node.tag !== undefined) return node.tag;
+        const sums = await sumFile(path, nonce, () => undefined).catch(() => undefined);
+        return sums?.contentId.equals(node.contentId) ? sums.tag : undefined;
+      },
+    };
+  }
+}
+
+function announced(node: Node): AnnouncedEntry {
+  const { name, mode, mtimeSeconds, mtimeMicros, uid, gid } = node;
+  const named = { name, mode, mtimeSeconds, mtimeMicros, uid, gid };
+  if (node.kind === 'file')
+    return { kind: node.kind, ...named, sizeBytes: node.sizeBytes, identifier: node.identifier };
+  if (node.kind === 'symlink') return { kind: node.kind, ...named, target: node.target };
+  return { kind: node.kind, ...named, known: node.known };
+}
+
+function pathOf(directory: DirectoryNode, node: Node): string {
+  return directory.path === '/' ? `/${node.name}` : `${directory.path}/${node.name}`;
+}

@@ -1,0 +1,133 @@
+import type { WeirError } from '../../src/base/errors.ts';
+import { identifierOfId } from '../../src/content/identifier.ts';
+import { MAX_BATCH_DIRECTORY_ASKS } from '../../src/wire/limits.ts';
+import { askDirectories, candidates } from '../../src/wire/messages.ts';
+import { commit, committed, type Snapshot } from '../../src/wire/snapshots.ts';
+import { Announcer } from './announce.ts';
+import { recognise } from './choose.ts';
+import { type FileCache, openFileCache } from './file-cache.ts';
+import { type DirectoryNode, directoryIds, postOrder } from './node.ts';
+import { type ScanOptions, scan } from './scan.ts';
+import { type AgentSession, type Enrolment, openSession } from './session.ts';
+import { newTally, type Tally } from './tally.ts';
+
+export interface BackupOptions
+  extends Pick<ScanOptions, 'isExcluded' | 'maxFileBytes' | 'isOneFileSystem' | 'excludesCaches' | 'nowNs'> {
+  readonly enrolment: Enrolment;
+  /** Absolute, normalised byte strings. */
+  readonly paths: readonly string[];
+  readonly tags: readonly string[];
+  /** Where the cache of this set of paths is kept. */
+  readonly cachePath: string;
+  readonly onProblem: (error: WeirError) => void;
+  /** Told when the work begins; `tally` changes as it goes on. */
+  readonly onStart: (tally: Tally) => void;
+}
+
+export interface BackupResult {
+  readonly snapshot: Snapshot;
+  readonly tally: Tally;
+  readonly lineBytes: { readonly up: number; readonly down: number };
+}
+
+/**
+ * One backup, from the scan to the snapshot. Whatever happens before the commit leaves no snapshot;
+ * what was acknowledged stays with the provider and is not sent again by the next run.
+ */
+export async function backup(options: BackupOptions): Promise<BackupResult> {
+  const tally = newTally();
+  options.onStart(tally);
+  const session = await openSession(options.enrolment);
+  const cache = openFileCache(options.cachePath, options.onProblem);
+  try {
+    const announcer = new Announcer(session, tally, options.onProblem);
+    const root = await scanAnd(session, announcer, cache, options, tally);
+    tally.phase = 'identify';
+    if (session.knowsDirectories) await announceUnknown(session, announcer, root);
+    await announcer.finish();
+    tally.phase = 'commit';
+    const snapshot = await commitRoot(session, root, announcer.hasChanged, options, tally);
+    cache.commit();
+    return { snapshot, tally, lineBytes: session.channel.lineBytes };
+  } finally {
+    cache.discard();
+    session.close();
+  }
+}
+
+/**
+ * Scans. A provider that knows no directory of this subscriber is told of each as soon as it is
+ * read; one that does is asked from the root down first, which needs the whole tree.
+ */
+function scanAnd(
+  session: AgentSession,
+  announcer: Announcer,
+  cache: FileCache,
+  options: BackupOptions,
+  tally: Tally,
+): Promise<DirectoryNode> {
+  return scan({
+    ...options,
+    nonce: session.nonce,
+    cache,
+    onFile(sizeBytes, wasRead) {
+      tally.scannedFiles++;
+      tally.scannedBytes += sizeBytes;
+      if (wasRead) tally.readBytes += sizeBytes;
+    },
+    onDirectory: (directory) => (session.knowsDirectories ? undefined : announcer.add(directory)),
+  });
+}
+
+/** Asks for directories level by level, going down only where they are not known; announces the rest. */
+async function announceUnknown(
+  session: AgentSession,
+  announcer: Announcer,
+  root: DirectoryNode,
+): Promise<void> {
+  let level = [root];
+  while (level.length > 0) {
+    const below: DirectoryNode[] = [];
+    for (let from = 0; from < level.length; from += MAX_BATCH_DIRECTORY_ASKS) {
+      below.push(...(await askLevel(session, level.slice(from, from + MAX_BATCH_DIRECTORY_ASKS))));
+    }
+    level = below;
+  }
+  if (root.known !== undefined) return;
+  for (const directory of postOrder(root, (child) => child.known === undefined))
+    await announcer.add(directory);
+}
+
+/** Marks the directories the provider knows; returns those below the others. */
+async function askLevel(session: AgentSession, level: readonly DirectoryNode[]): Promise<DirectoryNode[]> {
+  const ids = level.map((directory) => directoryIds(directory).attributesId);
+  const offered = await session.channel.call(askDirectories, ids.map(identifierOfId), candidates);
+  const below: DirectoryNode[] = [];
+  for (const [index, directory] of level.entries()) {
+    const found = offered[index] ?? [];
+    const number = recognise(session.digestOf, ids[index] ?? new Uint8Array(0), found);
+    if (number > 0) directory.known = session.offeredDirectories + number - 1;
+    else for (const entry of directory.entries) if (entry.kind === 'directory') below.push(entry);
+    session.offeredDirectories += found.length;
+  }
+  return below;
+}
+
+function commitRoot(
+  session: AgentSession,
+  root: DirectoryNode,
+  hasChanged: boolean,
+  options: BackupOptions,
+  tally: Tally,
+): Promise<Snapshot> {
+  if (hasChanged)
+    for (const directory of postOrder(root, (child) => child.known === undefined)) directory.ids = undefined;
+  const { paths, tags } = options;
+  const { scannedFiles: files, scannedBytes: totalBytes } = tally;
+  const rootAttributesId = directoryIds(root).attributesId;
+  return session.channel.call(
+    commit,
+    { known: root.known, rootAttributesId, paths, tags, files, totalBytes },
+    committed,
+  );
+}

@@ -1,0 +1,97 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  ftruncateSync,
+  futimesSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { type ContentIdHasher, contentId, contentIdHasher } from '../../src/content/content-id.ts';
+import type { FileEntry } from '../../src/content/tree.ts';
+import { pathBytes } from './read-file.ts';
+
+/** What of a file's metadata is restored. */
+export interface MetadataPolicy {
+  /** Owners are set, which takes root. */
+  readonly setsOwner: boolean;
+  /** Keep setuid, setgid and sticky bits. */
+  readonly keepsSetuid: boolean;
+}
+
+/** A file being restored. It appears under its name complete, verified and with its metadata, or not at all. */
+export interface FileWriter {
+  write(bytes: Uint8Array): void;
+  /** False when the bytes are not those of the entry; the file is gone then. */
+  finish(): boolean;
+  discard(): void;
+}
+
+const ZEROS = Buffer.alloc(256 * 1024);
+const SETUID_BITS = 0o7000;
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/**
+ * Opens a file for restoring. `mayExist` tells that something may stand at `path`: the file is then
+ * written beside it and moved over it, never through it. Without it the path lies in a directory
+ * this restore has just made, and is written in place.
+ */
+export function openFileWriter(
+  path: string,
+  entry: FileEntry,
+  mayExist: boolean,
+  policy: MetadataPolicy,
+): FileWriter {
+  const written = mayExist ? `${path.slice(0, path.lastIndexOf('/') + 1)}.weir-restore-${process.pid}` : path;
+  if (mayExist) rmSync(pathBytes(written), { force: true });
+  const file = openSync(pathBytes(written), CREATE, 0o600);
+  let hasher: ContentIdHasher | undefined;
+  let only: Buffer | undefined;
+  let position = 0;
+
+  function remove(): void {
+    closeSync(file);
+    rmSync(pathBytes(written), { force: true });
+  }
+
+  return {
+    write(bytes) {
+      if (position === 0 && bytes.length === entry.sizeBytes) only = contentId(bytes);
+      else (hasher ??= contentIdHasher()).update(bytes);
+      // A piece of zeros becomes a hole.
+      const isHole =
+        bytes.length >= 4096 && bytes.length <= ZEROS.length && ZEROS.subarray(0, bytes.length).equals(bytes);
+      if (!isHole) writeAllSync(file, bytes, position);
+      position += bytes.length;
+    },
+    finish() {
+      const id = only ?? (hasher ?? contentIdHasher()).digest();
+      if (position !== entry.sizeBytes || !id.equals(entry.contentId)) {
+        remove();
+        return false;
+      }
+      ftruncateSync(file, position);
+      if (policy.setsOwner) fchownSync(file, entry.uid, entry.gid);
+      fchmodSync(file, policy.keepsSetuid ? entry.mode : entry.mode & ~SETUID_BITS);
+      const time = settableTime(entry);
+      futimesSync(file, time, time);
+      closeSync(file);
+      if (mayExist) renameSync(pathBytes(written), pathBytes(path));
+      return true;
+    },
+    discard: remove,
+  };
+}
+
+/** Seconds as a double that the system turns back into the same microsecond, rounded or cut. */
+export function settableTime(entry: { readonly mtimeSeconds: number; readonly mtimeMicros: number }): number {
+  return entry.mtimeSeconds + (entry.mtimeMicros + 0.3) * 1e-6;
+}
+
+function writeAllSync(file: number, bytes: Uint8Array, position: number): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done, position + done);
+}

@@ -1,0 +1,76 @@
+import type { Contents } from '../../src/catalog/contents.ts';
+import type { Scope } from '../../src/catalog/scope.ts';
+import type { PortionList } from '../../src/content/portion-list.ts';
+
+/** Bytes read from the store at once, one such group ahead of its use. */
+export const READ_GROUP_BYTES = 4 * 1024 * 1024;
+
+/** A portion's place among the objects being read. */
+export interface Place {
+  readonly item: number;
+  readonly portion: number;
+  readonly isLast: boolean;
+}
+
+/**
+ * Reads whole objects, portion after portion in order, in few large reads with one group ahead.
+ * `bytes` is undefined for a portion that is missing or corrupt. The bytes have passed the store's
+ * checksum only: the reader hashes what it is given.
+ */
+export async function* readObjects<T>(
+  lists: readonly (PortionList | undefined)[],
+  read: (ids: readonly Uint8Array[]) => Promise<(T | undefined)[]>,
+): AsyncGenerator<{ place: Place; bytes: T | undefined }> {
+  const groups = planGroups(lists);
+  const first = groups.next();
+  let group = first.done ? undefined : first.value;
+  let reading = group && settled(read(group.ids));
+  while (group !== undefined && reading !== undefined) {
+    const pieces = await reading;
+    const next = groups.next();
+    const following = next.done ? undefined : next.value;
+    reading = following && settled(read(following.ids));
+    if (!pieces.isRead) throw pieces.error;
+    for (const [at, place] of group.places.entries()) yield { place, bytes: pieces.values[at] };
+    group = following;
+  }
+}
+
+/** Reads objects as plain bytes of the scope. */
+export function readPlain(contents: Contents, scope: Scope, lists: readonly (PortionList | undefined)[]) {
+  return readObjects(lists, (ids) => contents.uncheckedPortions(scope, ids));
+}
+
+/** The outcome as a value, so that a read ahead which fails is reported when its turn comes. */
+async function settled<T>(
+  reading: Promise<T>,
+): Promise<{ isRead: true; values: T } | { isRead: false; error: unknown }> {
+  try {
+    return { isRead: true, values: await reading };
+  } catch (error) {
+    return { isRead: false, error };
+  }
+}
+
+interface ReadGroup {
+  readonly ids: Uint8Array[];
+  readonly places: Place[];
+}
+
+function* planGroups(lists: readonly (PortionList | undefined)[]): Generator<ReadGroup> {
+  let group: ReadGroup = { ids: [], places: [] };
+  let bytes = 0;
+  for (const [item, list] of lists.entries()) {
+    for (let portion = 0; list !== undefined && portion < list.count; portion++) {
+      if (bytes + list.lengthBytes(portion) > READ_GROUP_BYTES && group.ids.length > 0) {
+        yield group;
+        group = { ids: [], places: [] };
+        bytes = 0;
+      }
+      group.ids.push(list.id(portion));
+      group.places.push({ item, portion, isLast: portion === list.count - 1 });
+      bytes += list.lengthBytes(portion);
+    }
+  }
+  if (group.ids.length > 0) yield group;
+}

@@ -1,0 +1,124 @@
+import { zstdDecompress } from '../../src/base/compress.ts';
+import { WeirError } from '../../src/base/errors.ts';
+import type { Contents } from '../../src/catalog/contents.ts';
+import type { Scope } from '../../src/catalog/scope.ts';
+import { findSnapshot } from '../../src/catalog/snapshots.ts';
+import { MIN_PORTION_BYTES } from '../../src/content/chunker.ts';
+import { contentId } from '../../src/content/content-id.ts';
+import { type PortionList, singlePortion } from '../../src/content/portion-list.ts';
+import { decodeDirectory } from '../../src/content/tree.ts';
+import type { EncodedEntry } from '../../src/store/byte-store.ts';
+import type { Records } from '../../src/store/records.ts';
+import { MAX_FRAME_CONTENT_BYTES } from '../../src/wire/limits.ts';
+import type { ContentPiece, DirectoryObjects, Opened, OpenPath } from '../../src/wire/snapshots.ts';
+import { loadDirectory, loadEntries } from './directories.ts';
+import { readObjects } from './read-objects.ts';
+
+/** Files listed of one opened path. Beyond it an agent opens deeper paths one by one. */
+export const MAX_LISTED_FILES = 8_000_000;
+
+/**
+ * Reading a snapshot. Bytes are reached only this way: subscriber, snapshot, path, and then the
+ * number of a file in what was listed. Nothing here takes an id from the agent.
+ */
+export class Reader {
+  readonly #records: Records;
+  readonly #contents: Contents;
+  readonly #scope: Scope;
+  #opened: Opened | undefined;
+  #listed: { contentId: Uint8Array; sizeBytes: number }[] = [];
+
+  constructor(records: Records, contents: Contents, scope: Scope) {
+    this.#records = records;
+    this.#contents = contents;
+    this.#scope = scope;
+  }
+
+  async open(request: OpenPath): Promise<Opened> {
+    const snapshot = await findSnapshot(this.#records, this.#scope, request.snapshot);
+    let attributesId = snapshot.rootAttributesId;
+    let single: string | undefined;
+    for (const name of request.path.split('/').filter((part) => part !== '')) {
+      const entries =
+        single === undefined ? await loadEntries(this.#contents, this.#scope, attributesId) : [];
+      const entry = entries.find((one) => one.name === name);
+      if (entry === undefined)
+        throw new WeirError('WEIR_PATH_UNKNOWN', `the snapshot holds no ${request.path}`);
+      if (entry.kind === 'directory') attributesId = entry.attributesId;
+      else single = name;
+    }
+    this.#listed = [];
+    this.#opened = { snapshot, attributesId, single };
+    return this.#opened;
+  }
+
+  /** The directories below the opened path, parents first; of a single file's directory only itself. */
+  async *list(): AsyncGenerator<DirectoryObjects> {
+    const opened = this.#opened ?? outOfOrder('nothing is opened');
+    this.#listed = [];
+    const waiting = [opened.attributesId];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const objects = await loadDirectory(this.#contents, this.#scope, next);
+      const below: Uint8Array[] = [];
+      for (const entry of decodeDirectory(objects.tree, objects.attributes)) {
+        if (entry.kind === 'directory') below.push(entry.attributesId);
+        if (entry.kind === 'file' && entry.sizeBytes > 0) this.#listed.push(entry);
+      }
+      if (this.#listed.length > MAX_LISTED_FILES) {
+        throw new WeirError('WEIR_WIRE_TOO_LARGE', `more than ${MAX_LISTED_FILES} files are below this path`);
+      }
+      yield objects;
+      if (opened.single === undefined) waiting.push(...below.reverse());
+    }
+  }
+
+  /** The content of listed files, verified by SHA-256 portion by portion. */
+  async *fetch(files: readonly number[]): AsyncGenerator<ContentPiece[]> {
+    const wanted = files.map(
+      (file) => this.#listed[file] ?? outOfOrder('a file is asked for that was not listed'),
+    );
+    const lists = await this.#listsOf(wanted);
+    let pieces: ContentPiece[] = [];
+    let bytes = 0;
+    for await (const { place, bytes: encoded } of readObjects(lists, (ids) =>
+      this.#contents.encodedPortions(this.#scope, ids),
+    )) {
+      const list = lists[place.item] ?? outOfOrder('a portion has no file');
+      const piece = verifiedPiece(encoded, list, place.portion);
+      if (bytes + piece.bytes.length > MAX_FRAME_CONTENT_BYTES && pieces.length > 0) {
+        yield pieces;
+        pieces = [];
+        bytes = 0;
+      }
+      pieces.push(piece);
+      bytes += piece.bytes.length;
+    }
+    if (pieces.length > 0) yield pieces;
+  }
+
+  async #listsOf(wanted: readonly { contentId: Uint8Array; sizeBytes: number }[]): Promise<PortionList[]> {
+    const looked = await this.#contents.portionsOf(
+      this.#scope,
+      wanted.filter(({ sizeBytes }) => sizeBytes > MIN_PORTION_BYTES),
+    );
+    let at = 0;
+    return wanted.map(({ contentId: id, sizeBytes }) => {
+      const list = sizeBytes > MIN_PORTION_BYTES ? looked[at++] : undefined;
+      return list?.sizeBytes === sizeBytes ? list : singlePortion(id, sizeBytes);
+    });
+  }
+}
+
+function verifiedPiece(encoded: EncodedEntry | undefined, list: PortionList, portion: number): ContentPiece {
+  const sizeBytes = list.lengthBytes(portion);
+  const plain =
+    encoded && (encoded.codec === 'zstd' ? zstdDecompress(encoded.bytes, sizeBytes) : encoded.bytes);
+  const isGenuine = plain?.length === sizeBytes && contentId(plain).equals(list.id(portion));
+  if (encoded === undefined || !isGenuine)
+    return { encoding: 'missing', sizeBytes, bytes: new Uint8Array(0) };
+  return { encoding: encoded.codec, sizeBytes, bytes: encoded.bytes };
+}
+
+function outOfOrder(reason: string): never {
+  throw new WeirError('WEIR_WIRE_ORDER', reason);
+}

@@ -1,0 +1,74 @@
+/**
+ * Header lists as Node.js gives them in `rawHeaders`: name, value, name, value, … in the order
+ * and spelling of the sender, nothing merged or dropped.
+ */
+export type RawHeaders = readonly string[];
+
+/** Meant for one connection only (RFC 9110 section 7.6.1), or for this proxy itself. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+const STATED = ['host', 'content-length', 'expect'];
+
+/** Names as sent; a header sent several times has an array. No prototype: a name may be anything. */
+export type OriginHeaders = Record<string, string | string[]>;
+
+/** The values of all header lines of this lower-case name. */
+export function valuesOf(raw: RawHeaders, name: string): string[] {
+  const values: string[] = [];
+  for (const [header, value] of pairs(raw)) {
+    if (header.length === name.length && header.toLowerCase() === name) values.push(value);
+  }
+  return values;
+}
+
+/**
+ * The request headers for the origin: what the proxy states itself, then what the client sent less
+ * hop-by-hop headers, less everything the proxy states, and never the client's own word on Host,
+ * framing and Expect.
+ */
+export function headersForOrigin(raw: RawHeaders, stated: Readonly<Record<string, string>>): OriginHeaders {
+  const headers: OriginHeaders = Object.assign(Object.create(null), stated);
+  const spelling = new Map<string, string>();
+  const isHop = hopByHop(raw);
+  const isOwn = new Set([...STATED, ...Object.keys(stated).map((name) => name.toLowerCase())]);
+  for (const [name, value] of pairs(raw)) {
+    const lower = name.toLowerCase();
+    if (isHop(lower) || isOwn.has(lower)) continue;
+    const key = spelling.get(lower) ?? name;
+    spelling.set(lower, key);
+    const before = headers[key];
+    headers[key] = before === undefined ? value : [before, value].flat();
+  }
+  return headers;
+}
+
+/** The answer's headers for the client, in the origin's order and spelling. */
+export function headersForClient(raw: RawHeaders): string[] {
+  const isHop = hopByHop(raw);
+  const headers: string[] = [];
+  for (const [name, value] of pairs(raw)) {
+    if (!isHop(name.toLowerCase())) headers.push(name, value);
+  }
+  return headers;
+}
+
+function hopByHop(raw: RawHeaders): (lowerName: string) => boolean {
+  const named = new Set(valuesOf(raw, 'connection').flatMap((value) => value.toLowerCase().split(/[\s,]+/)));
+  return (lowerName) => HOP_BY_HOP.has(lowerName) || named.has(lowerName);
+}
+
+function* pairs(raw: RawHeaders): Generator<[name: string, value: string]> {
+  for (let at = 0; at + 1 < raw.length; at += 2) yield [raw[at] ?? '', raw[at + 1] ?? ''];
+}

@@ -1,0 +1,83 @@
+import type { WeirError } from '../base/errors.ts';
+
+/** How a command speaks: results on stdout, everything else on stderr. */
+export interface Output {
+  readonly isJson: boolean;
+  readonly isQuiet: boolean;
+  /** The result, for a person. Nothing when JSON is asked for. */
+  result(line: string): void;
+  /** The result, for a program: one JSON line with `schema` and `type`. Nothing otherwise. */
+  json(type: string, value: Record<string, unknown>): void;
+  /** Something worth knowing on the way. */
+  note(line: string): void;
+  /** An error with its code and remedy. */
+  error(error: WeirError): void;
+}
+
+export interface OutputOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+const SCHEMA = 1;
+
+export function createOutput({ json = false, quiet = false }: OutputOptions): Output {
+  return {
+    isJson: json,
+    isQuiet: quiet,
+    result(line) {
+      if (!json) process.stdout.write(`${line}\n`);
+    },
+    json(type, value) {
+      if (json) process.stdout.write(`${JSON.stringify({ schema: SCHEMA, type, ...value })}\n`);
+    },
+    note(line) {
+      if (!quiet) process.stderr.write(`${line}\n`);
+    },
+    error(error) {
+      const { code, message, remedy, facts } = error;
+      if (json)
+        process.stdout.write(
+          `${JSON.stringify({ schema: SCHEMA, type: 'error', code, message, remedy, facts })}\n`,
+        );
+      else process.stderr.write(`weir: ${message} [${code}]\n      ${remedy}\n`);
+    },
+  };
+}
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
+
+/** Bytes for people, in powers of ten: "4.1 GB". */
+export function formatBytes(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : 1;
+  return `${value.toFixed(digits)} ${UNITS[unit] ?? 'B'}`;
+}
+
+export function formatTime(timeMs: number): string {
+  return new Date(timeMs).toISOString().replace('T', ' ').slice(0, 16);
+}
+
+export function formatDuration(durationMs: number): string {
+  const seconds = durationMs / 1000;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+}
+
+/** Rows as columns two blanks apart; columns of figures are given as right-aligned. */
+export function formatTable(
+  rows: readonly (readonly string[])[],
+  rightAligned: readonly number[] = [],
+): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const cell = (text: string, column: number) =>
+    rightAligned.includes(column) ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0);
+  return rows.map((row) => row.map(cell).join('  ').trimEnd()).join('\n');
+}

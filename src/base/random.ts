@@ -1,0 +1,6 @@
+import { randomBytes } from 'node:crypto';
+
+/** A source of unpredictable bytes, passed in so that simulations can replay a run. */
+export type Random = (sizeBytes: number) => Buffer;
+
+export const systemRandom: Random = (sizeBytes) => randomBytes(sizeBytes);

@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { ByteReader, ByteWriter } from '../base/binary.ts';
+import { WeirError } from '../base/errors.ts';
+import { CONTENT_ID_BYTES } from '../content/content-id.ts';
+import { type Collection, type Operation, putRecord, type Records } from '../store/records.ts';
+import type { Contents } from './contents.ts';
+import type { NewObject } from './objects.ts';
+import type { Scope } from './scope.ts';
+import type { WatchList } from './watch-list.ts';
+
+/** Something that passed and was kept: where it came from and when. */
+export interface Capture {
+  readonly url: string;
+  readonly contentId: Uint8Array;
+  readonly sizeBytes: number;
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+  readonly timeMs: number;
+}
+
+export interface Captures {
+  /**
+   * Records a capture whose portions are durable: the object, the holding that says why it is
+   * held, the line in the ledger, and the end of a watch entry that waited for it, in one group.
+   */
+  record(scope: Scope, object: NewObject, capture: Capture): Promise<{ wasWanted: boolean }>;
+  /** What the ledger says of a URL that passed to this scope last. */
+  lookUp(scope: Scope, url: string): Promise<Capture | undefined>;
+}
+
+const MAX_URL_BYTES = 8192;
+const MAX_VALIDATOR_BYTES = 1024;
+
+const captureCodec = {
+  encode(value: Capture): Buffer {
+    const out = new ByteWriter(128);
+    out.prefixedText(value.url);
+    out.bytes(value.contentId);
+    out.varint(value.sizeBytes);
+    out.prefixedText(value.etag ?? '');
+    out.prefixedText(value.lastModified ?? '');
+    out.varint(value.timeMs);
+    return out.finish();
+  },
+  decode(bytes: Uint8Array): Capture {
+    const from = new ByteReader(bytes, (reason) => {
+      throw new WeirError('WEIR_STORE_CORRUPT', `a capture record cannot be read: ${reason}`);
+    });
+    return {
+      url: from.prefixedText(MAX_URL_BYTES),
+      contentId: from.bytes(CONTENT_ID_BYTES),
+      sizeBytes: from.varint(),
+      etag: from.prefixedText(MAX_VALIDATOR_BYTES) || undefined,
+      lastModified: from.prefixedText(MAX_VALIDATOR_BYTES) || undefined,
+      timeMs: from.varint(),
+    };
+  },
+};
+
+/** Why a captured object is held, keyed by the object's key in its scope and the URL. */
+const holdings: Collection<Capture> = { name: 'holdings', indexes: [], ...captureCodec };
+/** What each URL last gave, keyed by scope and URL; outlives the bytes. */
+const ledger: Collection<Capture> = { name: 'ledger', indexes: [], ...captureCodec };
+
+export function openCaptures(records: Records, contents: Contents, watchList: WatchList): Captures {
+  return {
+    async record(scope, object, capture) {
+      const kept = { ...capture, etag: cut(capture.etag), lastModified: cut(capture.lastModified) };
+      const ended = watchList.end(scope, object.identifier, object.sizeBytes);
+      const operations: Operation[] = [
+        putRecord(holdings, Buffer.concat([scope.contentKey(object.contentId), urlHash(capture.url)]), kept),
+        putRecord(ledger, ledgerKey(scope, capture.url), kept),
+        ...ended,
+      ];
+      await contents.hold(scope, [object], operations);
+      watchList.ended(scope, object.identifier, object.sizeBytes);
+      return { wasWanted: ended.length > 0 };
+    },
+    async lookUp(scope, url) {
+      const [found] = await records.get(ledger, [ledgerKey(scope, url)]);
+      return found;
+    },
+  };
+}
+
+/** A validator too long to be one is left out. */
+function cut(validator: string | undefined): string | undefined {
+  return validator !== undefined && Buffer.byteLength(validator) <= MAX_VALIDATOR_BYTES
+    ? validator
+    : undefined;
+}
+
+function ledgerKey(scope: Scope, url: string): Buffer {
+  return scope.contentKey(urlHash(url));
+}
+
+function urlHash(url: string): Buffer {
+  return createHash('sha256').update(url).digest();
+}

@@ -1,0 +1,36 @@
+import { createHmac } from 'node:crypto';
+import { seededHash64 } from '../content/fingerprint.ts';
+import { IDENTIFIER_BYTES, type Identifier, LEVELS, type Level } from '../content/identifier.ts';
+
+/**
+ * A scope: whose content it is. All look-ups go under the scope's key, so that two subscribers'
+ * private copies of the same bytes are strangers to the store and to the table of candidates:
+ * isolation is how the data is kept, not a check somebody may forget.
+ */
+export interface Scope {
+  /** Running number, unique for ever. */
+  readonly number: number;
+  /** Names the content in the store: HMAC-SHA-256(scope key, content id). */
+  readonly contentKey: (contentId: Uint8Array) => Buffer;
+  /** Names an identifier in the table of candidates: xxHash64 under a seed only this scope has. */
+  readonly candidateKey: (level: Level, identifier: Identifier, sizeBytes: number) => bigint;
+}
+
+export const SCOPE_KEY_BYTES = 32;
+const SIZE_BYTES = 6;
+
+export function createScope(number: number, key: Uint8Array): Scope {
+  const seed = createHmac('sha256', key).update('candidates').digest().readBigUInt64LE(0);
+  const input = Buffer.alloc(1 + IDENTIFIER_BYTES + SIZE_BYTES);
+  return {
+    number,
+    contentKey: (contentId) => createHmac('sha256', key).update(contentId).digest(),
+    candidateKey(level, identifier, sizeBytes) {
+      input[0] = LEVELS[level];
+      input.writeUIntLE(identifier, 1, IDENTIFIER_BYTES);
+      // Only a file's fingerprint goes with a size; an id already says which bytes.
+      input.writeUIntLE(level === 'file' ? sizeBytes : 0, 1 + IDENTIFIER_BYTES, SIZE_BYTES);
+      return seededHash64(input, seed);
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { CONTENT_ID_BYTES } from './content-id.ts';
+
+/** The portions of an object in order, packed: 32 bytes of id and 4 of length each. */
+export interface PortionList {
+  readonly count: number;
+  readonly sizeBytes: number;
+  readonly packed: Buffer;
+  /** A view of the id. */
+  id(index: number): Buffer;
+  lengthBytes(index: number): number;
+}
+
+export const PACKED_PORTION_BYTES = CONTENT_ID_BYTES + 4;
+
+export function portionList(packed: Buffer): PortionList {
+  const count = packed.length / PACKED_PORTION_BYTES;
+  let sizeBytes = 0;
+  for (let index = 0; index < count; index++) sizeBytes += lengthAt(packed, index);
+  return {
+    count,
+    sizeBytes,
+    packed,
+    id: (index) =>
+      packed.subarray(index * PACKED_PORTION_BYTES, index * PACKED_PORTION_BYTES + CONTENT_ID_BYTES),
+    lengthBytes: (index) => lengthAt(packed, index),
+  };
+}
+
+/** The list of an object that is one portion: its id is the object's own. */
+export function singlePortion(contentId: Uint8Array, sizeBytes: number): PortionList {
+  const builder = portionListBuilder();
+  if (sizeBytes > 0) builder.add(contentId, sizeBytes);
+  return builder.list();
+}
+
+export interface PortionListBuilder {
+  add(id: Uint8Array, lengthBytes: number): void;
+  readonly count: number;
+  list(): PortionList;
+}
+
+export function portionListBuilder(): PortionListBuilder {
+  let packed = Buffer.allocUnsafe(PACKED_PORTION_BYTES);
+  let used = 0;
+  return {
+    add(id, lengthBytes) {
+      if (used === packed.length) {
+        const larger = Buffer.allocUnsafe(packed.length * 2);
+        packed.copy(larger);
+        packed = larger;
+      }
+      packed.set(id, used);
+      packed.writeUInt32LE(lengthBytes, used + CONTENT_ID_BYTES);
+      used += PACKED_PORTION_BYTES;
+    },
+    get count() {
+      return used / PACKED_PORTION_BYTES;
+    },
+    list: () => portionList(packed.subarray(0, used)),
+  };
+}
+
+function lengthAt(packed: Buffer, index: number): number {
+  return packed.readUInt32LE(index * PACKED_PORTION_BYTES + CONTENT_ID_BYTES);
+}

@@ -1,0 +1,47 @@
+import type { OpenFile } from '../../base/files.ts';
+import {
+  type Decoded,
+  decodeFooter,
+  decodeTrailer,
+  type FooterEntry,
+  HEADER_BYTES,
+  type SegmentIdentity,
+  TRAILER_BYTES,
+} from './segment-format.ts';
+import { type ScanResult, scanSegment } from './segment-scan.ts';
+
+export interface Sealed {
+  readonly identity: SegmentIdentity;
+  readonly entries: readonly FooterEntry[];
+  readonly endBytes: number;
+}
+
+/** The footer of a sealed segment; a fault when there is none, or none that is whole. */
+export async function readSealed(file: OpenFile): Promise<Decoded<Sealed>> {
+  const fileBytes = await file.sizeBytes();
+  const trailerBytes = Buffer.alloc(TRAILER_BYTES);
+  if (fileBytes < HEADER_BYTES + TRAILER_BYTES) return { ok: false, fault: 'short' };
+  await file.read(trailerBytes, fileBytes - TRAILER_BYTES);
+  const trailer = decodeTrailer(trailerBytes, fileBytes);
+  if (!trailer.ok) return trailer;
+  const { footerOffset, identity } = trailer.value;
+  const footerBytes = Buffer.allocUnsafe(fileBytes - footerOffset);
+  const footer = decodeFooter(
+    footerBytes.subarray(0, await file.read(footerBytes, footerOffset)),
+    trailer.value,
+  );
+  if (!footer.ok) return footer;
+  return { ok: true, value: { identity, entries: footer.value, endBytes: footerOffset } };
+}
+
+/** The records of a segment found without its footer. */
+export async function scanEntries(
+  file: OpenFile,
+  identity: SegmentIdentity,
+): Promise<ScanResult & { readonly entries: readonly FooterEntry[] }> {
+  const entries: FooterEntry[] = [];
+  const result = await scanSegment(file, identity.salt, (offset, { key, codec, sizeBytes, storedBytes }) => {
+    entries.push({ key: Buffer.from(key), offset, codec, sizeBytes, storedBytes });
+  });
+  return { ...result, entries };
+}

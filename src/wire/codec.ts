@@ -1,0 +1,70 @@
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
+import { ByteReader, ByteWriter } from '../base/binary.ts';
+import { WeirError } from '../base/errors.ts';
+
+/** One kind of message: its type on the wire and how its payload is written and read. */
+export interface Codec<M> {
+  readonly type: number;
+  readonly encode: (message: M) => Buffer;
+  /** Throws WEIR_WIRE_MALFORMED on anything `encode` cannot have made. */
+  readonly decode: (payload: Buffer) => M;
+}
+
+export function codec<M>(
+  type: number,
+  write: (out: ByteWriter, message: M) => void,
+  read: (from: ByteReader) => M,
+): Codec<M> {
+  return {
+    type,
+    encode(message) {
+      const out = new ByteWriter();
+      write(out, message);
+      return out.finish();
+    },
+    decode(payload) {
+      const from = wireReader(payload);
+      const message = read(from);
+      from.end();
+      return message;
+    },
+  };
+}
+
+export function wireReader(payload: Uint8Array): ByteReader {
+  return new ByteReader(payload, malformed);
+}
+
+export function malformed(reason: string): never {
+  throw new WeirError('WEIR_WIRE_MALFORMED', `a message cannot be read: ${reason}`);
+}
+
+/** Quality 5 is where metadata stops shrinking for its time: 13.6 bytes a file at 60 MB/s. */
+const BROTLI_QUALITY = 5;
+
+/** Brotli (RFC 7932) of columns of one message, prefixed by both lengths. */
+export function writeCompressed(out: ByteWriter, bytes: Uint8Array): void {
+  const packed = brotliCompressSync(bytes, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY,
+      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+    },
+  });
+  out.varint(bytes.length);
+  out.prefixedBytes(packed);
+}
+
+/** What `writeCompressed` wrote, never unpacking beyond the announced length nor that beyond `maxBytes`. */
+export function readCompressed(from: ByteReader, maxBytes: number): Buffer {
+  const sizeBytes = from.varint(maxBytes);
+  const packed = from.prefixedBytes(maxBytes);
+  if (sizeBytes === 0) return Buffer.alloc(0);
+  let bytes: Buffer;
+  try {
+    bytes = brotliDecompressSync(packed, { maxOutputLength: sizeBytes });
+  } catch (cause) {
+    throw new WeirError('WEIR_WIRE_MALFORMED', 'a compressed part cannot be read', { cause });
+  }
+  if (bytes.length !== sizeBytes) malformed('a compressed part has another length than announced');
+  return bytes;
+}
