@@ -1,6 +1,5 @@
 import type { WeirError } from '../../src/base/errors.ts';
 import { type AnnouncedDirectory, type AnnouncedEntry, announcement } from '../../src/wire/announcement.ts';
-import { MAX_BATCH_ENTRIES } from '../../src/wire/limits.ts';
 import { candidates } from '../../src/wire/messages.ts';
 import { choose, type Item } from './choose.ts';
 import type { DirectoryNode, FileNode, Node } from './node.ts';
@@ -8,6 +7,12 @@ import { sumFile } from './read-file.ts';
 import type { AgentSession } from './session.ts';
 import type { Tally } from './tally.ts';
 import { type UnmatchedFile, Uploader } from './upload.ts';
+
+/**
+ * Entries of a batch: few enough that the provider proves one while the next is read, many enough
+ * that columns compress (docs/wire.md has the figures).
+ */
+export const BATCH_ENTRIES = 2048;
 
 /** Announces directories in batches and brings each batch to its end while the next one is gathered. */
 export class Announcer {
@@ -32,11 +37,11 @@ export class Announcer {
   async add(directory: DirectoryNode): Promise<void> {
     const { entries } = directory;
     for (let from = 0; from === 0 || from < entries.length; ) {
-      const part = entries.slice(from, from + MAX_BATCH_ENTRIES - this.#entries);
+      const part = entries.slice(from, from + BATCH_ENTRIES - this.#entries);
       from += part.length;
       this.#directories.push({ directory, entries: part, isLast: from >= entries.length });
       this.#entries += part.length;
-      if (this.#entries + this.#directories.length >= MAX_BATCH_ENTRIES) await this.#flush();
+      if (this.#entries + this.#directories.length >= BATCH_ENTRIES) await this.#flush();
       if (entries.length === 0) break;
     }
   }
@@ -84,12 +89,12 @@ export class Announcer {
   }
 
   #asItem(node: FileNode, path: string): Item {
-    const { nonce } = this.#session;
+    const { tagger } = this.#session;
     return {
       contentId: node.contentId,
       async tag() {
         if (node.tag !== undefined) return node.tag;
-        const sums = await sumFile(path, nonce, () => undefined).catch(() => undefined);
+        const sums = await sumFile(path, tagger, () => undefined).catch(() => undefined);
         return sums?.contentId.equals(node.contentId) ? sums.tag : undefined;
       },
     };

@@ -68,7 +68,7 @@ function scanAnd(
 ): Promise<DirectoryNode> {
   return scan({
     ...options,
-    nonce: session.nonce,
+    tagger: session.tagger,
     cache,
     onFile(sizeBytes, wasRead) {
       tally.scannedFiles++;

@@ -4,7 +4,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { asWeirError, WeirError } from '../../src/base/errors.ts';
 import type { Codec } from '../../src/wire/codec.ts';
-import { encodeFrame, type Frame, readFrames } from '../../src/wire/frame.ts';
+import { encodeFrameHeader, type Frame, readFrames } from '../../src/wire/frame.ts';
 import { MAX_ANSWER_BYTES } from '../../src/wire/limits.ts';
 import { failure } from '../../src/wire/messages.ts';
 
@@ -67,7 +67,11 @@ export async function openChannel(provider: ProviderAddress): Promise<Channel> {
       return;
     }
     waiting.push(waiter);
-    tls.write(encodeFrame(request.type, request.encode(message)));
+    const payload = request.encode(message);
+    tls.cork();
+    tls.write(encodeFrameHeader(request.type, payload.length));
+    tls.write(payload);
+    tls.uncork();
   }
 
   return {

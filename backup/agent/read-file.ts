@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { contentId, contentIdHasher } from '../../src/content/content-id.ts';
 import { fingerprint, fingerprintHasher } from '../../src/content/fingerprint.ts';
 import { identifierOfFile } from '../../src/content/identifier.ts';
-import { possessionHasher, possessionTag } from '../../src/content/proof.ts';
+import type { PossessionTagger } from '../../src/content/proof.ts';
 
 /** What one pass over a file gives. */
 export interface FileSums {
@@ -47,14 +47,14 @@ export function splitTime(timeNs: bigint): { mtimeSeconds: number; mtimeMicros: 
  */
 export async function sumFile(
   path: string,
-  nonce: Uint8Array,
+  tagger: PossessionTagger,
   pause: () => Promise<void> | undefined,
 ): Promise<FileSums> {
   const file = openFile(path);
   try {
     const filled = readFully(file, buffer);
-    if (filled < buffer.length) return sumWhole(buffer.subarray(0, filled), nonce);
-    return await sumPieces(file, nonce, pause);
+    if (filled < buffer.length) return sumWhole(buffer.subarray(0, filled), tagger);
+    return await sumPieces(file, tagger, pause);
   } finally {
     closeSync(file);
   }
@@ -71,25 +71,25 @@ export function readFully(file: number, target: Buffer): number {
   return filled;
 }
 
-function sumWhole(bytes: Buffer, nonce: Uint8Array): FileSums {
+function sumWhole(bytes: Buffer, tagger: PossessionTagger): FileSums {
   const identifier = identifierOfFile(fingerprint(bytes));
   return {
     sizeBytes: bytes.length,
     contentId: contentId(bytes),
     identifier,
-    tag: possessionTag(nonce, bytes),
+    tag: tagger.tag(bytes),
   };
 }
 
 /** Goes on where the shared buffer was filled for the first time. */
 async function sumPieces(
   file: number,
-  nonce: Uint8Array,
+  tagger: PossessionTagger,
   pause: () => Promise<void> | undefined,
 ): Promise<FileSums> {
   const id = contentIdHasher();
   const print = fingerprintHasher();
-  const tag = possessionHasher(nonce);
+  const tag = tagger.stream();
   let sizeBytes = 0;
   for (let filled = buffer.length; filled > 0; filled = readFully(file, buffer)) {
     const piece = buffer.subarray(0, filled);

@@ -1,5 +1,6 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { type ErrorCode, systemCode, WeirError } from '../../src/base/errors.ts';
+import type { PossessionTagger } from '../../src/content/proof.ts';
 import { MAX_NAME_BYTES, MAX_TREE_DEPTH } from '../../src/content/tree.ts';
 import type { CachedFile, FileCache } from './file-cache.ts';
 import { byName, type DirectoryNode, type FileNode, type Node } from './node.ts';
@@ -8,7 +9,7 @@ import { pathBytes, splitTime, sumFile } from './read-file.ts';
 /** What a scan is told. Paths are absolute, normalised byte strings. */
 export interface ScanOptions {
   readonly paths: readonly string[];
-  readonly nonce: Uint8Array;
+  readonly tagger: PossessionTagger;
   readonly cache: FileCache;
   /** Now, in nanoseconds of the file system's clock. */
   readonly nowNs: bigint;
@@ -109,7 +110,7 @@ export async function scan(options: ScanOptions): Promise<DirectoryNode> {
   ): Promise<FileNode | undefined> {
     let stat = first;
     for (let attemptNumber = 0; attemptNumber < READ_ATTEMPTS; attemptNumber++) {
-      const sums = await sumFile(path, options.nonce, slice).catch((error: unknown) => report(path, error));
+      const sums = await sumFile(path, options.tagger, slice).catch((error: unknown) => report(path, error));
       if (sums === undefined) return undefined;
       const after = lstat(path);
       if (after === undefined) return problem('WEIR_FILE_VANISHED', path);

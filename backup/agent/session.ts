@@ -1,4 +1,5 @@
 import { type CandidateDigest, createCandidateDigest } from '../../src/content/identifier.ts';
+import { createPossessionTagger, type PossessionTagger } from '../../src/content/proof.ts';
 import { WIRE_VERSION } from '../../src/wire/limits.ts';
 import { hello, welcome } from '../../src/wire/messages.ts';
 import { type Channel, openChannel, type ProviderAddress } from './channel.ts';
@@ -12,6 +13,7 @@ export interface Enrolment extends ProviderAddress {
 export interface AgentSession {
   readonly channel: Channel;
   readonly nonce: Uint8Array;
+  readonly tagger: PossessionTagger;
   readonly digestOf: CandidateDigest;
   readonly knowsDirectories: boolean;
   readonly subscriberName: string;
@@ -31,6 +33,7 @@ export async function openSession(enrolment: Enrolment): Promise<AgentSession> {
     return {
       channel,
       nonce,
+      tagger: createPossessionTagger(nonce),
       digestOf: createCandidateDigest(salt),
       knowsDirectories,
       subscriberName,

@@ -4,7 +4,6 @@ import type { WeirError } from '../../src/base/errors.ts';
 import { MIN_PORTION_BYTES } from '../../src/content/chunker.ts';
 import { contentId } from '../../src/content/content-id.ts';
 import { identifierOfId } from '../../src/content/identifier.ts';
-import { possessionTag } from '../../src/content/proof.ts';
 import { MAX_UPLOAD_BYTES } from '../../src/wire/limits.ts';
 import {
   askPortions,
@@ -209,7 +208,7 @@ export class Uploader {
       tag: async () => {
         const bytes = Buffer.allocUnsafe(portion.sizeBytes);
         using reader = new PortionReader();
-        return reader.read(file.path, portion, bytes) ? possessionTag(this.#session.nonce, bytes) : undefined;
+        return reader.read(file.path, portion, bytes) ? this.#session.tagger.tag(bytes) : undefined;
       },
     };
   }

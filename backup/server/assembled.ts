@@ -18,15 +18,18 @@ export async function holdAssembled(
   const measured: { contentId: Buffer; fingerprint: bigint }[] = [];
   let id = contentIdHasher();
   let print = fingerprintHasher();
-  for await (const { place, bytes } of readPlain(contents, scope, lists)) {
-    if (bytes === undefined)
-      throw new WeirError('WEIR_CONTENT_MISSING', 'a portion is gone that was held a moment ago');
-    id.update(bytes);
-    print.update(bytes);
-    if (!place.isLast) continue;
-    measured[place.item] = { contentId: id.digest(), fingerprint: print.digest() };
-    id = contentIdHasher();
-    print = fingerprintHasher();
+  for await (const group of readPlain(contents, scope, lists)) {
+    for (const { place, bytes } of group) {
+      if (bytes === undefined) {
+        throw new WeirError('WEIR_CONTENT_MISSING', 'a portion is gone that was held a moment ago');
+      }
+      id.update(bytes);
+      print.update(bytes);
+      if (!place.isLast) continue;
+      measured[place.item] = { contentId: id.digest(), fingerprint: print.digest() };
+      id = contentIdHasher();
+      print = fingerprintHasher();
+    }
   }
   const held = lists.map((portions, index) => {
     const { contentId, fingerprint } = measured[index] ?? emptyFile();

@@ -1,9 +1,13 @@
 import type { Contents } from '../../src/catalog/contents.ts';
 import type { Scope } from '../../src/catalog/scope.ts';
 import { MIN_PORTION_BYTES } from '../../src/content/chunker.ts';
-import { type ContentIdHasher, contentIdHasher } from '../../src/content/content-id.ts';
+import { type ContentIdHasher, contentId, contentIdHasher } from '../../src/content/content-id.ts';
 import { type PortionList, singlePortion } from '../../src/content/portion-list.ts';
-import { type PossessionHasher, possessionHasher } from '../../src/content/proof.ts';
+import {
+  createPossessionTagger,
+  type PossessionHasher,
+  type PossessionTagger,
+} from '../../src/content/proof.ts';
 import { readPlain } from './read-objects.ts';
 
 /** An object whose possession is to be checked. */
@@ -24,18 +28,25 @@ export async function possessionTags(
   nonce: Uint8Array,
   claimed: readonly Claimed[],
 ): Promise<(Buffer | undefined)[]> {
+  const tagger = createPossessionTagger(nonce);
   const tags: (Buffer | undefined)[] = claimed.map(() => undefined);
   let state: HashState | undefined;
-  for await (const { place, bytes } of readPlain(contents, scope, await listsOf(contents, scope, claimed))) {
-    if (state === undefined || place.portion === 0) state = newState(nonce);
-    if (bytes === undefined) state.isWhole = false;
-    else {
-      state.id.update(bytes);
-      state.tag.update(bytes);
+  for await (const group of readPlain(contents, scope, await listsOf(contents, scope, claimed))) {
+    for (const { place, bytes } of group) {
+      const id = claimed[place.item]?.contentId;
+      if (id === undefined) continue;
+      if (place.isOnly) {
+        if (bytes !== undefined && contentId(bytes).equals(id)) tags[place.item] = tagger.tag(bytes);
+        continue;
+      }
+      if (state === undefined || place.portion === 0) state = newState(tagger);
+      if (bytes === undefined) state.isWhole = false;
+      else {
+        state.id.update(bytes);
+        state.tag.update(bytes);
+      }
+      if (place.isLast && state.isWhole && state.id.digest().equals(id)) tags[place.item] = state.tag.tag();
     }
-    if (!place.isLast || !state.isWhole) continue;
-    const id = claimed[place.item]?.contentId;
-    if (id !== undefined && state.id.digest().equals(id)) tags[place.item] = state.tag.tag();
   }
   return tags;
 }
@@ -46,8 +57,8 @@ interface HashState {
   isWhole: boolean;
 }
 
-function newState(nonce: Uint8Array): HashState {
-  return { id: contentIdHasher(), tag: possessionHasher(nonce), isWhole: true };
+function newState(tagger: PossessionTagger): HashState {
+  return { id: contentIdHasher(), tag: tagger.stream(), isWhole: true };
 }
 
 /** The portions of each claim. One not above the smallest portion is its own and needs no look-up. */

@@ -10,6 +10,13 @@ export interface Place {
   readonly item: number;
   readonly portion: number;
   readonly isLast: boolean;
+  /** The object's only portion. */
+  readonly isOnly: boolean;
+}
+
+export interface ReadPortion<T> {
+  readonly place: Place;
+  readonly bytes: T | undefined;
 }
 
 /**
@@ -20,7 +27,7 @@ export interface Place {
 export async function* readObjects<T>(
   lists: readonly (PortionList | undefined)[],
   read: (ids: readonly Uint8Array[]) => Promise<(T | undefined)[]>,
-): AsyncGenerator<{ place: Place; bytes: T | undefined }> {
+): AsyncGenerator<Iterable<ReadPortion<T>>> {
   const groups = planGroups(lists);
   const first = groups.next();
   let group = first.done ? undefined : first.value;
@@ -31,9 +38,13 @@ export async function* readObjects<T>(
     const following = next.done ? undefined : next.value;
     reading = following && settled(read(following.ids));
     if (!pieces.isRead) throw pieces.error;
-    for (const [at, place] of group.places.entries()) yield { place, bytes: pieces.values[at] };
+    yield joined(group.places, pieces.values);
     group = following;
   }
+}
+
+function* joined<T>(places: readonly Place[], values: readonly (T | undefined)[]): Generator<ReadPortion<T>> {
+  for (const [at, place] of places.entries()) yield { place, bytes: values[at] };
 }
 
 /** Reads objects as plain bytes of the scope. */
@@ -68,7 +79,7 @@ function* planGroups(lists: readonly (PortionList | undefined)[]): Generator<Rea
         bytes = 0;
       }
       group.ids.push(list.id(portion));
-      group.places.push({ item, portion, isLast: portion === list.count - 1 });
+      group.places.push({ item, portion, isLast: portion === list.count - 1, isOnly: list.count === 1 });
       bytes += list.lengthBytes(portion);
     }
   }

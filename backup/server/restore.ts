@@ -80,18 +80,19 @@ export class Reader {
     const lists = await this.#listsOf(wanted);
     let pieces: ContentPiece[] = [];
     let bytes = 0;
-    for await (const { place, bytes: encoded } of readObjects(lists, (ids) =>
-      this.#contents.encodedPortions(this.#scope, ids),
-    )) {
-      const list = lists[place.item] ?? outOfOrder('a portion has no file');
-      const piece = verifiedPiece(encoded, list, place.portion);
-      if (bytes + piece.bytes.length > MAX_FRAME_CONTENT_BYTES && pieces.length > 0) {
-        yield pieces;
-        pieces = [];
-        bytes = 0;
+    const read = (ids: readonly Uint8Array[]) => this.#contents.encodedPortions(this.#scope, ids);
+    for await (const group of readObjects(lists, read)) {
+      for (const { place, bytes: encoded } of group) {
+        const list = lists[place.item] ?? outOfOrder('a portion has no file');
+        const piece = verifiedPiece(encoded, list, place.portion);
+        if (bytes + piece.bytes.length > MAX_FRAME_CONTENT_BYTES && pieces.length > 0) {
+          yield pieces;
+          pieces = [];
+          bytes = 0;
+        }
+        pieces.push(piece);
+        bytes += piece.bytes.length;
       }
-      pieces.push(piece);
-      bytes += piece.bytes.length;
     }
     if (pieces.length > 0) yield pieces;
   }

@@ -7,7 +7,7 @@ import type { Log } from '../../src/base/log.ts';
 import type { Random } from '../../src/base/random.ts';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import type { Codec } from '../../src/wire/codec.ts';
-import { encodeFrame, type Frame, readFrames } from '../../src/wire/frame.ts';
+import { encodeFrameHeader, type Frame, readFrames } from '../../src/wire/frame.ts';
 import { MAX_REQUEST_BYTES, WIRE_VERSION } from '../../src/wire/limits.ts';
 import * as messages from '../../src/wire/messages.ts';
 import type { ServerIdentity } from './identity.ts';
@@ -149,7 +149,12 @@ type Send = <M>(codec: Codec<M>, message: M) => Promise<void>;
 function sender(socket: TLSSocket): Send {
   return async (codec, message) => {
     if (socket.destroyed) throw new WeirError('WEIR_DISCONNECTED', 'the agent went away');
-    if (socket.write(encodeFrame(codec.type, codec.encode(message)))) return;
+    const payload = codec.encode(message);
+    socket.cork();
+    socket.write(encodeFrameHeader(codec.type, payload.length));
+    const hasRoom = socket.write(payload);
+    socket.uncork();
+    if (hasRoom) return;
     const gone = new AbortController();
     const ended = once(socket, 'close', { signal: gone.signal }).then(() => {
       throw new WeirError('WEIR_DISCONNECTED', 'the agent went away');

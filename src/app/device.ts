@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { Enrolment } from '../../backup/agent/session.ts';
 import { replaceFile } from '../base/durable-write.ts';
 import { systemCode, WeirError } from '../base/errors.ts';
 import { systemFiles } from '../base/files.ts';
+import { decodeInvitation, encodeInvitation } from '../wire/invitation.ts';
 
 /** The subscriber's side of this machine: its enrolment and what its backups remember. */
 export interface Device {
-  /** WEIR_NOT_ENROLLED before `weir setup`. */
+  /** Kept in the form of an invitation, with the device's own token. WEIR_NOT_ENROLLED before `weir setup`. */
   enrolment(): Promise<Enrolment>;
   isEnrolled(): Promise<boolean>;
   enrol(enrolment: Enrolment): Promise<void>;
@@ -20,13 +20,6 @@ export interface Device {
   lock(): Promise<AsyncDisposable>;
 }
 
-const enrolmentSchema = z.object({
-  host: z.string(),
-  port: z.int(),
-  token: z.base64url(),
-  pin: z.base64url(),
-});
-
 /** The state directory: `--state`, WEIR_STATE, or `weir` in the user's XDG state directory. */
 export function stateDirectory(flag: string | undefined): string {
   const xdg = process.env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state');
@@ -35,7 +28,7 @@ export function stateDirectory(flag: string | undefined): string {
 
 export async function openDevice(directory: string): Promise<Device> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const enrolmentPath = join(directory, 'enrolment.json');
+  const enrolmentPath = join(directory, 'enrolment');
 
   async function read(): Promise<Enrolment | undefined> {
     const text = await readFile(enrolmentPath, 'utf8').catch((error: unknown) => {
@@ -44,8 +37,7 @@ export async function openDevice(directory: string): Promise<Device> {
     });
     if (text === undefined) return undefined;
     try {
-      const { host, port, token, pin } = enrolmentSchema.parse(JSON.parse(text));
-      return { host, port, token: Buffer.from(token, 'base64url'), pin: Buffer.from(pin, 'base64url') };
+      return decodeInvitation(text);
     } catch (cause) {
       throw new WeirError('WEIR_NOT_ENROLLED', `${enrolmentPath} is damaged`, { cause });
     }
@@ -56,14 +48,8 @@ export async function openDevice(directory: string): Promise<Device> {
       return (await read()) ?? notEnrolled();
     },
     isEnrolled: async () => (await read()) !== undefined,
-    async enrol({ host, port, token, pin }) {
-      const text = JSON.stringify({
-        host,
-        port,
-        token: Buffer.from(token).toString('base64url'),
-        pin: Buffer.from(pin).toString('base64url'),
-      });
-      await replaceFile(systemFiles, enrolmentPath, Buffer.from(`${text}\n`));
+    async enrol(enrolment) {
+      await replaceFile(systemFiles, enrolmentPath, Buffer.from(`${encodeInvitation(enrolment)}\n`));
     },
     cachePath(paths) {
       const name = createHash('sha256')

@@ -47,15 +47,13 @@ export function createOperator(catalog: Catalog, provider: PublicAddress): Opera
     },
     invite,
     listSubscribers: async () =>
-      subscribers
-        .list()
-        .map(({ number, name, isSuspended, createdMs, addresses }) => ({
-          number,
-          name,
-          isSuspended,
-          createdMs,
-          addresses,
-        })),
+      subscribers.list().map(({ number, name, isSuspended, createdMs, addresses }) => ({
+        number,
+        name,
+        isSuspended,
+        createdMs,
+        addresses,
+      })),
     suspend: (name, isSuspended) => subscribers.suspend(name, isSuspended),
     revoke: (name, deviceName) => subscribers.revoke(name, deviceName),
   };

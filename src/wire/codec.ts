@@ -10,15 +10,19 @@ export interface Codec<M> {
   readonly decode: (payload: Buffer) => M;
 }
 
+const SMALL_MESSAGE_BYTES = 256;
+
+/** `sizeHint` keeps the buffer of a large message from growing by copies. */
 export function codec<M>(
   type: number,
   write: (out: ByteWriter, message: M) => void,
   read: (from: ByteReader) => M,
+  sizeHint: (message: M) => number = () => SMALL_MESSAGE_BYTES,
 ): Codec<M> {
   return {
     type,
     encode(message) {
-      const out = new ByteWriter();
+      const out = new ByteWriter(sizeHint(message));
       write(out, message);
       return out.finish();
     },

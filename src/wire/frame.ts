@@ -11,12 +11,12 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-export function encodeFrame(type: number, payload: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(FRAME_HEADER_BYTES + payload.length);
-  frame.writeUInt32LE(payload.length, 0);
-  frame.writeUInt8(type, 4);
-  frame.set(payload, FRAME_HEADER_BYTES);
-  return frame;
+/** What goes before the payload. Apart from it, so that a large payload is not copied once more. */
+export function encodeFrameHeader(type: number, payloadBytes: number): Buffer {
+  const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
+  header.writeUInt32LE(payloadBytes, 0);
+  header.writeUInt8(type, 4);
+  return header;
 }
 
 /**

@@ -260,6 +260,7 @@ export const upload: Codec<Upload> = codec(
     if (from.remaining > MAX_UPLOAD_BYTES + 1024) malformed('an upload is too large');
     return { portions, isCompressed, bytes: from.bytes(from.remaining) };
   },
+  ({ bytes }) => bytes.length + 16,
 );
 
 /** The named file of the batch cannot be given after all; its entry is dropped. Answer: `done`. */

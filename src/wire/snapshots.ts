@@ -215,6 +215,7 @@ export interface ContentPiece {
   readonly bytes: Uint8Array;
 }
 
+const PIECE_HEADER_BYTES = 24;
 const ENCODINGS = ['raw', 'zstd', 'missing'] as const;
 
 export const content: Codec<readonly ContentPiece[]> = codec(
@@ -235,6 +236,7 @@ export const content: Codec<readonly ContentPiece[]> = codec(
     }
     return pieces;
   },
+  (pieces) => pieces.reduce((sum, { bytes }) => sum + bytes.length + PIECE_HEADER_BYTES, 0),
 );
 
 function writeSnapshot(out: ByteWriter, snapshot: Snapshot): void {

@@ -65,8 +65,12 @@ async function start(role: 'origin' | 'proxy', ...rest: string[]): Promise<Role>
 
 function nextMessage(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.once('message', (message) => resolve(Number(message)));
-    child.once('exit', (code) => reject(new Error(`a bench process ended with ${code}`)));
+    const onExit = (code: number | null): void => reject(new Error(`a bench process ended with ${code}`));
+    child.once('exit', onExit);
+    child.once('message', (message) => {
+      child.off('exit', onExit);
+      resolve(Number(message));
+    });
   });
 }
 
@@ -151,4 +155,5 @@ async function main(role: string | undefined, recorderModule: string | undefined
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv[2], process.argv[3]);
+// Not awaited: a proxy process imports this module again for its recorder.
+if (process.argv[1] === fileURLToPath(import.meta.url)) void main(process.argv[2], process.argv[3]);

@@ -65,7 +65,11 @@ describe('byte store, a process that dies', function () {
   }
 });
 
-/** One life on a mounted image that ends with the file system shut down under the writer. */
+/**
+ * One life on a mounted image that ends with the file system shut down under the writer. What is
+ * acknowledged while that call runs does not count: on ext4 (Linux 6.18) an fdatasync then returns
+ * success for bytes that are lost, as a bare loop of write and fdatasync showed in 18 of 200 cycles.
+ */
 async function losePower(
   image: string,
   mount: string,
@@ -75,9 +79,11 @@ async function losePower(
   const directory = join(mount, 'store');
   await run('mount', '-o', 'loop', image, mount);
   try {
-    const writer = startWriter(directory, first, acknowledged);
+    const acknowledgedNow = new Set<number>();
+    const writer = startWriter(directory, first, acknowledgedNow);
     try {
       await writer.hasWritten(200);
+      for (const n of acknowledgedNow) acknowledged.add(n);
       await run('xfs_io', '-x', '-c', 'shutdown', mount);
     } finally {
       await writer.kill();

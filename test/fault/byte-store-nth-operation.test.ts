@@ -2,7 +2,13 @@ import { expect } from 'chai';
 import { systemCode } from '../../src/base/errors.ts';
 import type { ByteStore } from '../../src/store/byte-store.ts';
 import { entryOf, openSimulated } from './byte-store-scenario.ts';
-import { createChance, createSimulatedFiles, type Fault, type SimulatedFiles } from './simulated-files.ts';
+import {
+  createChance,
+  createSimulatedFiles,
+  type Fault,
+  type Operation,
+  type SimulatedFiles,
+} from './simulated-files.ts';
 
 /** Open, enough puts to seal twice, reads, close, open again, one more put. */
 const PUTS = [[1, 2], [3], [4, 5, 6], [7], [8, 9, 10], [11, 1], [12, 13]];
@@ -14,17 +20,30 @@ describe('byte store, every file operation fails', function () {
   for (const fault of ['EIO', 'ENOSPC', 'kill', 'power'] as const) {
     it(`${fault} once, for every operation`, () => forEveryOperation(fault, false));
   }
+  it('a sync fails and what it left cannot be taken back', () => forEveryOperation('EIO', false, 'truncate'));
+
   for (const fault of ['EIO', 'ENOSPC'] as const) {
     it(`${fault} from an operation on, for every operation`, () => forEveryOperation(fault, true));
   }
 });
 
-async function forEveryOperation(fault: Fault, isPersistent: boolean): Promise<void> {
+/** `alsoFails`: what fails besides, the next time it comes. */
+async function forEveryOperation(
+  fault: Fault,
+  isPersistent: boolean,
+  alsoFails?: Operation['name'],
+): Promise<void> {
   const operations = await countOperations();
   expect(operations).to.be.greaterThan(60);
   for (let nth = 0; nth < operations; nth++) {
     const files = createSimulatedFiles(createChance(0));
-    files.plan = ({ number }) => (number === nth || (isPersistent && number > nth) ? fault : undefined);
+    let isDue = alsoFails !== undefined;
+    files.plan = ({ number, name }) => {
+      if (number === nth || (isPersistent && number > nth)) return fault;
+      if (!isDue || number < nth || name !== alsoFails) return undefined;
+      isDue = false;
+      return fault;
+    };
     try {
       const promised = await scenario(files);
       await verify(files, promised);
@@ -50,6 +69,8 @@ async function scenario(files: SimulatedFiles): Promise<Set<number>> {
   await tolerant(async () => first?.close());
   const second = await tolerant(() => openSimulated(files, chance));
   await put(second, LAST_PUT, promised);
+  // What is there by chance is acknowledged too, and so must be durable.
+  for (const chosen of PUTS) await put(second, chosen, promised);
   await tolerant(async () => second?.get([entryOf(3).key]));
   return promised;
 }

@@ -70,7 +70,14 @@ async function openLocked(options: EmbeddedByteStoreOptions, lock: DirectoryLock
   const door = createDoor();
   let { nextNumber } = recovered;
   const writerParts = {
-    ...{ files, directory: segmentDirectory, segments, index, lookup, random, segmentBytes, totals },
+    files,
+    directory: segmentDirectory,
+    segments,
+    index,
+    lookup,
+    random,
+    segmentBytes,
+    totals,
     health: createWriteHealth(log),
     reserve: createSpaceReserve(files, directory, options.reserveBytes),
     nextNumber: () => nextNumber++,

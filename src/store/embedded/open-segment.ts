@@ -71,10 +71,17 @@ export function openSegment(segment: Segment, file: OpenFile, health: WriteHealt
       await write();
       await health.sync(() => file.datasync());
     } catch (error) {
-      await file.truncate(segment.endBytes).catch((cause: unknown) => {
-        throw new AggregateError([error, cause], `what was written to ${segment.path} cannot be taken back`);
-      });
+      await takeBack(error);
       throw error;
+    }
+  }
+
+  async function takeBack(cause: unknown): Promise<void> {
+    try {
+      await file.truncate(segment.endBytes);
+    } catch (error) {
+      const message = `what was written to ${segment.path} cannot be taken back`;
+      throw new AggregateError([cause, error], message, { cause: error });
     }
   }
 

@@ -42,24 +42,8 @@ const MAX_LOAD = 0.7;
 const NONE: readonly Location[] = [];
 
 export function createPortionIndex(): PortionIndex {
-  let slots = FIRST_SLOTS;
-  let words = new Uint32Array(slots * SLOT_WORDS);
+  let table = createTable(FIRST_SLOTS);
   let entries = 0;
-
-  function candidates(key: Uint8Array): readonly Location[] {
-    const low = word(key, 0);
-    const high = word(key, 4);
-    let found: Location[] | undefined;
-    for (let slot = low & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
-      const at = slot * SLOT_WORDS;
-      const place = words[at + 2] ?? 0;
-      if (place === 0) return found ?? NONE;
-      if (words[at] !== low || words[at + 1] !== high) continue;
-      const lengthBoundBytes = (place & LENGTH_MASK) * LENGTH_UNIT_BYTES;
-      found ??= [];
-      found.push({ segment: place >>> LENGTH_BITS, offset: words[at + 3] ?? 0, lengthBoundBytes });
-    }
-  }
 
   function insert(key: Uint8Array, segment: number, offset: number, lengthBytes: number): void {
     assert(key.length === KEY_BYTES, 'a key has 32 bytes');
@@ -67,82 +51,113 @@ export function createPortionIndex(): PortionIndex {
     const units = Math.ceil(lengthBytes / LENGTH_UNIT_BYTES);
     assert(units > 0 && units <= LENGTH_MASK, 'a length fits its 10 bits');
     reserve(1);
-    place(word(key, 0), word(key, 4), ((segment << LENGTH_BITS) | units) >>> 0, offset);
+    place(table, word(key, 0), word(key, 4), ((segment << LENGTH_BITS) | units) >>> 0, offset);
     entries++;
   }
 
-  function place(low: number, high: number, third: number, offset: number): void {
-    let slot = low & (slots - 1);
-    while (words[slot * SLOT_WORDS + 2] !== 0) slot = (slot + 1) & (slots - 1);
-    const at = slot * SLOT_WORDS;
-    words[at] = low;
-    words[at + 1] = high;
-    words[at + 2] = third;
-    words[at + 3] = offset;
-  }
-
   function reserve(more: number): void {
-    let wanted = slots;
-    while (entries + more > wanted * MAX_LOAD) wanted *= 2;
-    if (wanted === slots) return;
-    assert(wanted <= MAX_SLOTS, 'the index has room for 2^30 slots');
-    const old = words;
-    slots = wanted;
-    words = new Uint32Array(slots * SLOT_WORDS);
-    for (let at = 0; at < old.length; at += SLOT_WORDS) {
-      const third = old[at + 2] ?? 0;
-      if (third !== 0) place(old[at] ?? 0, old[at + 1] ?? 0, third, old[at + 3] ?? 0);
-    }
-  }
-
-  function slotOf(key: Uint8Array, segment: number, offset: number): number | undefined {
-    const low = word(key, 0);
-    const high = word(key, 4);
-    for (let slot = low & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
-      const at = slot * SLOT_WORDS;
+    let slots = table.slots;
+    while (entries + more > slots * MAX_LOAD) slots *= 2;
+    if (slots === table.slots) return;
+    assert(slots <= MAX_SLOTS, 'the index has room for 2^30 slots');
+    const larger = createTable(slots);
+    const { words } = table;
+    for (let at = 0; at < words.length; at += SLOT_WORDS) {
       const third = words[at + 2] ?? 0;
-      if (third === 0) return undefined;
-      if (words[at] !== low || words[at + 1] !== high) continue;
-      if (third >>> LENGTH_BITS === segment && words[at + 3] === offset) return slot;
+      if (third !== 0) place(larger, words[at] ?? 0, words[at + 1] ?? 0, third, words[at + 3] ?? 0);
     }
+    table = larger;
   }
 
   function remove(key: Uint8Array, segment: number, offset: number): boolean {
-    const slot = slotOf(key, segment, offset);
+    const slot = slotOf(table, key, segment, offset);
     if (slot === undefined) return false;
-    closeGap(slot);
+    closeGap(table, slot);
     entries--;
     return true;
   }
 
-  /** Moves later slots of the run back, so that no search ends early at the gap (Knuth 6.4, R). */
-  function closeGap(emptied: number): void {
-    let gap = emptied;
-    for (
-      let slot = (gap + 1) & (slots - 1);
-      words[slot * SLOT_WORDS + 2] !== 0;
-      slot = (slot + 1) & (slots - 1)
-    ) {
-      const home = (words[slot * SLOT_WORDS] ?? 0) & (slots - 1);
-      const distanceFromHome = (slot - home) & (slots - 1);
-      const distanceFromGap = (slot - gap) & (slots - 1);
-      if (distanceFromHome < distanceFromGap) continue;
-      words.copyWithin(gap * SLOT_WORDS, slot * SLOT_WORDS, (slot + 1) * SLOT_WORDS);
-      gap = slot;
-    }
-    words.fill(0, gap * SLOT_WORDS, (gap + 1) * SLOT_WORDS);
-  }
-
   return {
-    candidates,
+    candidates: (key) => candidatesIn(table, key),
     insert,
     remove,
-    has: (key, segment, offset) => slotOf(key, segment, offset) !== undefined,
+    has: (key, segment, offset) => slotOf(table, key, segment, offset) !== undefined,
     reserve,
     get entries() {
       return entries;
     },
   };
+}
+
+/** The words of a slot: low and high half of the fragment, segment and length, offset. */
+interface Table {
+  /** A power of two. */
+  readonly slots: number;
+  readonly words: Uint32Array;
+}
+
+function createTable(slots: number): Table {
+  return { slots, words: new Uint32Array(slots * SLOT_WORDS) };
+}
+
+function place({ slots, words }: Table, low: number, high: number, third: number, offset: number): void {
+  let slot = low & (slots - 1);
+  while (words[slot * SLOT_WORDS + 2] !== 0) slot = (slot + 1) & (slots - 1);
+  const at = slot * SLOT_WORDS;
+  words[at] = low;
+  words[at + 1] = high;
+  words[at + 2] = third;
+  words[at + 3] = offset;
+}
+
+function candidatesIn({ slots, words }: Table, key: Uint8Array): readonly Location[] {
+  const low = word(key, 0);
+  const high = word(key, 4);
+  let found: Location[] | undefined;
+  for (let slot = low & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
+    const at = slot * SLOT_WORDS;
+    const third = words[at + 2] ?? 0;
+    if (third === 0) return found ?? NONE;
+    if (words[at] !== low || words[at + 1] !== high) continue;
+    const lengthBoundBytes = (third & LENGTH_MASK) * LENGTH_UNIT_BYTES;
+    found ??= [];
+    found.push({ segment: third >>> LENGTH_BITS, offset: words[at + 3] ?? 0, lengthBoundBytes });
+  }
+}
+
+function slotOf(
+  { slots, words }: Table,
+  key: Uint8Array,
+  segment: number,
+  offset: number,
+): number | undefined {
+  const low = word(key, 0);
+  const high = word(key, 4);
+  for (let slot = low & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
+    const at = slot * SLOT_WORDS;
+    const third = words[at + 2] ?? 0;
+    if (third === 0) return undefined;
+    if (words[at] !== low || words[at + 1] !== high) continue;
+    if (third >>> LENGTH_BITS === segment && words[at + 3] === offset) return slot;
+  }
+}
+
+/** Moves later slots of the run back, so that no search ends early at the gap (Knuth 6.4, R). */
+function closeGap({ slots, words }: Table, emptied: number): void {
+  let gap = emptied;
+  for (
+    let slot = (gap + 1) & (slots - 1);
+    words[slot * SLOT_WORDS + 2] !== 0;
+    slot = (slot + 1) & (slots - 1)
+  ) {
+    const home = (words[slot * SLOT_WORDS] ?? 0) & (slots - 1);
+    const distanceFromHome = (slot - home) & (slots - 1);
+    const distanceFromGap = (slot - gap) & (slots - 1);
+    if (distanceFromHome < distanceFromGap) continue;
+    words.copyWithin(gap * SLOT_WORDS, slot * SLOT_WORDS, (slot + 1) * SLOT_WORDS);
+    gap = slot;
+  }
+  words.fill(0, gap * SLOT_WORDS, (gap + 1) * SLOT_WORDS);
 }
 
 function word(key: Uint8Array, at: number): number {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { writeAll } from '../../base/durable-write.ts';
 import { WeirError } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
@@ -35,8 +36,8 @@ interface Parts {
  * short: what it changes is the torn tail of an open segment and left-over temporary files.
  *
  * Only the newest segment of a retention can be open, since the one before is sealed and synced
- * first. It is synced before its records enter the index: after a kill they may be in the page
- * cache alone. A segment that lost its footer in another way is scanned and left as it is.
+ * first. It is made durable before its records enter the index: after a kill they may be in the
+ * page cache alone. A segment that lost its footer in another way is scanned and left as it is.
  */
 export async function recoverSegments(parts: Parts, directory: string): Promise<Recovered> {
   const found = await listSegments(parts, directory);
@@ -60,6 +61,8 @@ export async function recoverSegments(parts: Parts, directory: string): Promise<
   }
   return { segments, open, nextNumber: (found.at(-1)?.number ?? 0) + 1, totals };
 }
+
+const REWRITE_BYTES = 4 * 1024 * 1024;
 
 interface Place {
   readonly number: number;
@@ -108,16 +111,31 @@ async function recoverSegment(
   const scanned = await scanEntries(file, identity);
   for (const damage of scanned.damage) log.error('store.bytes.segment.damaged', { path, ...damage });
   const lostBytes = (await file.sizeBytes()) - scanned.endBytes;
-  if (isNewest && lostBytes > 0) {
-    log.warn('store.bytes.tail.truncated', { path, lostBytes });
+  if (isNewest) {
+    if (lostBytes > 0) log.warn('store.bytes.tail.truncated', { path, lostBytes });
     await file.truncate(scanned.endBytes);
-    await file.datasync();
-  } else if (!isNewest) {
+    await rewrite(file, scanned.endBytes);
+  } else {
     log.error('store.bytes.footer.damaged', { path, lostBytes });
   }
   const footer = createFooterTable();
   for (const entry of scanned.entries) footer.append(entry);
   return { segment: { identity, path, endBytes: scanned.endBytes, footer }, entries: scanned.entries };
+}
+
+/**
+ * Writes the bytes of a file over themselves and syncs. A sync alone proves nothing for what it
+ * finds: after one that failed, Linux takes the pages for clean and later syncs succeed without
+ * them, so records of a process that could not even take them back would be seen and then lost.
+ */
+async function rewrite(file: OpenFile, sizeBytes: number): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(REWRITE_BYTES, sizeBytes));
+  for (let at = 0; at < sizeBytes; at += buffer.length) {
+    const bytes = buffer.subarray(0, Math.min(buffer.length, sizeBytes - at));
+    const length = await file.read(bytes, at);
+    await writeAll(file, bytes.subarray(0, length), at);
+  }
+  await file.datasync();
 }
 
 async function readHeader(file: OpenFile, path: string): Promise<Decoded<SegmentIdentity>> {

@@ -1,0 +1,32 @@
+import { readFile } from 'node:fs/promises';
+import { enrolDevice } from '../../../backup/agent/enrol.ts';
+import { WeirError } from '../../base/errors.ts';
+import { decodeInvitation } from '../../wire/invitation.ts';
+import { openDevice, stateDirectory } from '../device.ts';
+import { createOutput } from '../output.ts';
+import type { DeviceFlags } from './with-session.ts';
+
+export async function setup(
+  flags: DeviceFlags & { invite?: string; device: string; again?: boolean },
+): Promise<void> {
+  const output = createOutput(flags);
+  if (flags.invite === undefined)
+    throw new WeirError('WEIR_NOT_ENROLLED', 'setup needs an invitation: --invite');
+  const device = await openDevice(stateDirectory(flags.state));
+  if ((await device.isEnrolled()) && flags.again !== true) {
+    throw new WeirError('WEIR_ALREADY_ENROLLED', 'this device is enrolled');
+  }
+  const invitation = decodeInvitation(
+    flags.invite === '-' ? await readFile('/dev/stdin', 'utf8') : flags.invite,
+  );
+  const { enrolment, subscriberName } = await enrolDevice(invitation, flags.device);
+  await device.enrol(enrolment);
+  output.result(`enrolled as ${subscriberName} on ${flags.device} with ${enrolment.host}:${enrolment.port}`);
+  output.note('Next: weir backup PATH');
+  output.json('enrolled', {
+    subscriber: subscriberName,
+    device: flags.device,
+    host: enrolment.host,
+    port: enrolment.port,
+  });
+}
