@@ -1,6 +1,7 @@
 import type { WeirError } from '../../src/base/errors.ts';
 import { type AnnouncedDirectory, type AnnouncedEntry, announcement } from '../../src/wire/announcement.ts';
 import { candidates } from '../../src/wire/messages.ts';
+import { joinPath } from './byte-path.ts';
 import { choose, type Item } from './choose.ts';
 import type { DirectoryNode, FileNode, Node } from './node.ts';
 import { sumFile } from './read-file.ts';
@@ -77,12 +78,12 @@ export class Announcer {
         .map((node) => ({ directory, node })),
     );
     const offered = await this.#session.channel.call(announcement, { directories }, candidates);
-    const items = files.map(({ directory, node }) => this.#asItem(node, pathOf(directory, node)));
+    const items = files.map(({ directory, node }) => this.#asItem(node, joinPath(directory.path, node.name)));
     const accepted = await choose(this.#session, items, offered);
     const unmatched: UnmatchedFile[] = [];
     for (const [number, { directory, node }] of files.entries()) {
       if (accepted[number]) this.#tally.matchedBytes += node.sizeBytes;
-      else unmatched.push({ number, directory, node, path: pathOf(directory, node) });
+      else unmatched.push({ number, directory, node, path: joinPath(directory.path, node.name) });
       node.tag = undefined;
     }
     await this.#uploader.send(unmatched);
@@ -94,8 +95,8 @@ export class Announcer {
       contentId: node.contentId,
       async tag() {
         if (node.tag !== undefined) return node.tag;
-        const sums = await sumFile(path, tagger, () => undefined).catch(() => undefined);
-        return sums?.contentId.equals(node.contentId) ? sums.tag : undefined;
+        const read = await sumFile(path, tagger, () => undefined).catch(() => undefined);
+        return read?.sums.contentId.equals(node.contentId) ? read.sums.tag : undefined;
       },
     };
   }
@@ -108,8 +109,4 @@ function announced(node: Node): AnnouncedEntry {
     return { kind: node.kind, ...named, sizeBytes: node.sizeBytes, identifier: node.identifier };
   if (node.kind === 'symlink') return { kind: node.kind, ...named, target: node.target };
   return { kind: node.kind, ...named, known: node.known };
-}
-
-function pathOf(directory: DirectoryNode, node: Node): string {
-  return directory.path === '/' ? `/${node.name}` : `${directory.path}/${node.name}`;
 }

@@ -12,7 +12,7 @@ import { type AgentSession, type Enrolment, openSession } from './session.ts';
 import { newTally, type Tally } from './tally.ts';
 
 export interface BackupOptions
-  extends Pick<ScanOptions, 'isExcluded' | 'maxFileBytes' | 'isOneFileSystem' | 'excludesCaches' | 'nowNs'> {
+  extends Pick<ScanOptions, 'isExcluded' | 'maxFileBytes' | 'isOneFileSystem' | 'excludesCaches' | 'clock'> {
   readonly enrolment: Enrolment;
   /** Absolute, normalised byte strings. */
   readonly paths: readonly string[];

@@ -22,9 +22,9 @@ export interface FileCache {
 /** A file counts as unchanged while all of these are the same. */
 export interface FileStamp {
   readonly sizeBytes: number;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly inode: bigint;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+  readonly inode: number;
 }
 
 export interface CachedFile extends FileStamp {
@@ -119,12 +119,12 @@ function encodeBlock(path: string, files: ReadonlyMap<string, CachedFile>): Buff
   const body = new ByteWriter(files.size * 96 + 64);
   body.prefixedByteString(path);
   body.varint(files.size);
-  for (const [name, { sizeBytes, mtimeNs, ctimeNs, inode, contentId, identifier }] of files) {
+  for (const [name, { sizeBytes, mtimeMs, ctimeMs, inode, contentId, identifier }] of files) {
     body.prefixedByteString(name);
     body.varint(sizeBytes);
-    body.u64(BigInt.asUintN(64, mtimeNs));
-    body.u64(BigInt.asUintN(64, ctimeNs));
-    body.u64(BigInt.asUintN(64, inode));
+    body.f64(mtimeMs);
+    body.f64(ctimeMs);
+    body.f64(inode);
     body.bytes(contentId);
     body.u48(identifier);
   }
@@ -152,13 +152,13 @@ function decodeBlock(file: number): Block | undefined {
   for (let count = from.varint(); count > 0; count--) {
     const name = from.prefixedByteString(MAX_NAME_BYTES);
     const sizeBytes = from.varint();
-    const mtimeNs = BigInt.asIntN(64, from.u64());
-    const ctimeNs = BigInt.asIntN(64, from.u64());
+    const mtimeMs = from.f64();
+    const ctimeMs = from.f64();
     files.set(name, {
       sizeBytes,
-      mtimeNs,
-      ctimeNs,
-      inode: from.u64(),
+      mtimeMs,
+      ctimeMs,
+      inode: from.f64(),
       contentId: from.bytes(32),
       identifier: from.u48(),
     });

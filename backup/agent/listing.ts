@@ -46,10 +46,11 @@ export async function listSnapshot(
   const take = async (objects: { tree: Uint8Array; attributes: Uint8Array }) => {
     const next = expected.pop() ?? mismatch();
     if (!contentId(objects.attributes).equals(next.attributesId) || next.depth > MAX_LISTED_DEPTH) mismatch();
-    const entries = decodeDirectory(objects.tree, objects.attributes).map((entry) => {
+    const entries: ListedEntry[] = [];
+    for (const entry of decodeDirectory(objects.tree, objects.attributes)) {
       const isNumbered = entry.kind === 'file' && entry.sizeBytes > 0;
-      return { ...entry, file: isNumbered ? files++ : undefined };
-    });
+      entries.push({ ...entry, file: isNumbered ? files++ : undefined });
+    }
     directories.push({
       path: next.path,
       entries: single === undefined ? entries : entries.filter(({ name }) => name === single),

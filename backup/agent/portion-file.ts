@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { createChunker, MAX_PORTION_BYTES } from '../../src/content/chunker.ts';
 import { contentId, contentIdHasher } from '../../src/content/content-id.ts';
-import { openFile, splitTime } from './read-file.ts';
+import { treeTime } from './metadata.ts';
+import { openFile } from './read-file.ts';
 
 /** A portion of a file on disk. */
 export interface FilePortion {
@@ -48,7 +49,7 @@ export function* portionFile(path: string): Generator<FilePortion, PortionedCont
       held -= start;
       if (count === 0) break;
     }
-    const time = splitTime(fstatSync(file, { bigint: true }).mtimeNs);
+    const time = treeTime(fstatSync(file).mtimeMs);
     return { contentId: whole.digest(), sizeBytes: offset, ...time };
   } finally {
     closeSync(file);

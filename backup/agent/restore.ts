@@ -16,10 +16,11 @@ import type { FileEntry } from '../../src/content/tree.ts';
 import { MAX_FETCH_FILES } from '../../src/wire/limits.ts';
 import { done } from '../../src/wire/messages.ts';
 import { type ContentPiece, content, fetch } from '../../src/wire/snapshots.ts';
+import { joinPath, pathBytes, showPath } from './byte-path.ts';
 import { type ListedDirectory, type ListedEntry, type Listing, listSnapshot } from './listing.ts';
-import { pathBytes, splitTime } from './read-file.ts';
+import { settableTime, treeTime } from './metadata.ts';
 import type { AgentSession } from './session.ts';
-import { type FileWriter, type MetadataPolicy, openFileWriter, settableTime } from './write-file.ts';
+import { type FileWriter, type MetadataPolicy, openFileWriter } from './write-file.ts';
 
 /**
  * When something stands where a file is to go: `never` keeps it; `if-older` replaces it when its
@@ -91,8 +92,8 @@ function makeTarget(target: string, fresh: Set<string>): void {
     mkdirSync(pathBytes(target), { recursive: true, mode: 0o700 });
     fresh.add(target);
   } else if (!stat.isDirectory()) {
-    throw new WeirError('WEIR_RESTORE_TARGET', `${show(target)} is not a directory`, {
-      facts: { path: show(target) },
+    throw new WeirError('WEIR_RESTORE_TARGET', `${showPath(target)} is not a directory`, {
+      facts: { path: showPath(target) },
     });
   }
 }
@@ -105,11 +106,11 @@ function planDirectory(
   planned: Planned[],
   progress: RestoreProgress,
 ): void {
-  const at = join(options.target, directory.path);
+  const at = joinPath(options.target, directory.path);
   const isFresh = fresh.has(at);
   for (const entry of directory.entries) {
-    const path = join(at, entry.name);
-    if (!options.isWanted(join(directory.path, entry.name)) || entry.kind === 'symlink') continue;
+    const path = joinPath(at, entry.name);
+    if (!options.isWanted(joinPath(directory.path, entry.name)) || entry.kind === 'symlink') continue;
     const existing =
       isFresh || options.isDryRun ? undefined : lstatSync(pathBytes(path), { throwIfNoEntry: false });
     if (entry.kind === 'directory') {
@@ -118,8 +119,8 @@ function planDirectory(
         mkdirSync(pathBytes(path), { mode: 0o700 });
         fresh.add(path);
       } else if (!existing.isDirectory()) {
-        throw new WeirError('WEIR_RESTORE_TARGET', `${show(path)} is in the way of a directory`, {
-          facts: { path: show(path) },
+        throw new WeirError('WEIR_RESTORE_TARGET', `${showPath(path)} is in the way of a directory`, {
+          facts: { path: showPath(path) },
         });
       }
       continue;
@@ -131,8 +132,8 @@ function planDirectory(
       continue;
     }
     if (existing?.isDirectory()) {
-      throw new WeirError('WEIR_RESTORE_TARGET', `${show(path)} is a directory in the way of a file`, {
-        facts: { path: show(path) },
+      throw new WeirError('WEIR_RESTORE_TARGET', `${showPath(path)} is a directory in the way of a file`, {
+        facts: { path: showPath(path) },
       });
     }
     planFile(entry, path, existing !== undefined, options, planned, progress);
@@ -155,7 +156,7 @@ function planFile(
 }
 
 function replaces(overwrite: Overwrite, entry: FileEntry, existing: Stats): boolean {
-  const time = splitTime(BigInt(Math.floor(existing.mtimeMs * 1000)) * 1000n);
+  const time = treeTime(existing.mtimeMs);
   const isSameTime = time.mtimeSeconds === entry.mtimeSeconds && time.mtimeMicros === entry.mtimeMicros;
   const isSame = existing.isFile() && existing.size === entry.sizeBytes && isSameTime;
   const isOlder =
@@ -260,7 +261,7 @@ class Receiver {
     what: string,
     cause?: unknown,
   ): void {
-    const path = show(planned.path);
+    const path = showPath(planned.path);
     this.#failure ??= new WeirError(code, `${path} ${what}`, { facts: { path }, cause });
     this.#writer?.discard();
     this.#writer = undefined;
@@ -273,8 +274,8 @@ function makeLinks(
   onProblem: (error: WeirError) => void,
 ): void {
   for (const entry of directory.entries) {
-    if (entry.kind !== 'symlink' || !options.isWanted(join(directory.path, entry.name))) continue;
-    const path = join(join(options.target, directory.path), entry.name);
+    if (entry.kind !== 'symlink' || !options.isWanted(joinPath(directory.path, entry.name))) continue;
+    const path = joinPath(joinPath(options.target, directory.path), entry.name);
     try {
       const existing = lstatSync(pathBytes(path), { throwIfNoEntry: false });
       if (existing !== undefined && options.overwrite === 'never') continue;
@@ -283,7 +284,7 @@ function makeLinks(
       if (options.metadata.setsOwner) lchownSync(pathBytes(path), entry.uid, entry.gid);
       lutimesSync(pathBytes(path), settableTime(entry), settableTime(entry));
     } catch (cause) {
-      const shown = show(path);
+      const shown = showPath(path);
       onProblem(
         new WeirError('WEIR_RESTORE_TARGET', `the link ${shown} cannot be made`, {
           facts: { path: shown },
@@ -297,20 +298,10 @@ function makeLinks(
 /** Gives the directories inside one their own mode, owner and time, now that nothing more is written into them. */
 function finishDirectories(directory: ListedDirectory, options: RestoreOptions): void {
   for (const entry of directory.entries) {
-    if (entry.kind !== 'directory' || !options.isWanted(join(directory.path, entry.name))) continue;
-    const path = pathBytes(join(join(options.target, directory.path), entry.name));
+    if (entry.kind !== 'directory' || !options.isWanted(joinPath(directory.path, entry.name))) continue;
+    const path = pathBytes(joinPath(joinPath(options.target, directory.path), entry.name));
     if (options.metadata.setsOwner) chownSync(path, entry.uid, entry.gid);
     chmodSync(path, options.metadata.keepsSetuid ? entry.mode : entry.mode & 0o777);
     utimesSync(path, settableTime(entry), settableTime(entry));
   }
-}
-
-function join(directory: string, name: string): string {
-  if (directory === '') return name;
-  if (name === '') return directory;
-  return directory === '/' ? `/${name}` : `${directory}/${name}`;
-}
-
-function show(path: string): string {
-  return pathBytes(path).toString('utf8');
 }

@@ -1,18 +1,22 @@
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { type ErrorCode, systemCode, WeirError } from '../../src/base/errors.ts';
+import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
+import type { Clock } from '../../src/base/clock.ts';
+import type { WeirError } from '../../src/base/errors.ts';
 import type { PossessionTagger } from '../../src/content/proof.ts';
 import { MAX_NAME_BYTES, MAX_TREE_DEPTH } from '../../src/content/tree.ts';
+import { MAX_FILE_BYTES } from '../../src/wire/limits.ts';
+import { joinPath, pathBytes, wantedBelow } from './byte-path.ts';
 import type { CachedFile, FileCache } from './file-cache.ts';
+import { fileProblem, readProblem } from './file-problem.ts';
+import { isSameStamp, metadataOf, stampOf } from './metadata.ts';
 import { byName, type DirectoryNode, type FileNode, type Node } from './node.ts';
-import { pathBytes, splitTime, sumFile } from './read-file.ts';
+import { type Pause, sumFile } from './read-file.ts';
 
 /** What a scan is told. Paths are absolute, normalised byte strings. */
 export interface ScanOptions {
   readonly paths: readonly string[];
   readonly tagger: PossessionTagger;
   readonly cache: FileCache;
-  /** Now, in nanoseconds of the file system's clock. */
-  readonly nowNs: bigint;
+  readonly clock: Clock;
   readonly isExcluded: (path: string, isDirectory: boolean) => boolean;
   /** Files above this size are left out. */
   readonly maxFileBytes: number;
@@ -25,8 +29,8 @@ export interface ScanOptions {
   readonly onDirectory: (directory: DirectoryNode) => Promise<void> | undefined;
 }
 
-/** A file that changed this shortly before the scan may change again within one tick of its time stamp. */
-const SETTLED_NS = 50_000_000n;
+/** A file changed this shortly before the scan may change again within one tick of its time stamp. */
+const SETTLED_MS = 50;
 const READ_ATTEMPTS = 3;
 /** How long the scan keeps the thread before it lets the network have it. */
 const SLICE_MS = 20;
@@ -36,223 +40,156 @@ const CACHE_TAG = 'CACHEDIR.TAG';
  * Reads the paths into one tree that hangs from "/": the directories above a path stand in it with
  * that path alone. Files go in with their content id. Returns the root.
  */
-export async function scan(options: ScanOptions): Promise<DirectoryNode> {
-  const slice = timeSlice();
-  const wanted = wantedBelow(options.paths);
-  const root = lstat('/') ?? fail('WEIR_FILE_UNREADABLE', '/');
+export function scan(options: ScanOptions): Promise<DirectoryNode> {
+  return new Scan(options).root();
+}
 
-  async function visit(path: string, name: string, stat: BigIntStats, depth: number): Promise<DirectoryNode> {
-    const only = wanted.get(path);
-    const names = only === undefined ? list(path) : [...only];
-    const cached = options.cache.directory(path);
-    const noted = new Map<string, CachedFile>();
+/** The files of a directory in the cache: those of the last scan, and those noted for the next. */
+interface CachedFiles {
+  readonly old: ReadonlyMap<string, CachedFile>;
+  readonly noted: Map<string, CachedFile>;
+}
+
+class Scan {
+  readonly #options: ScanOptions;
+  readonly #wanted: ReadonlyMap<string, readonly string[]>;
+  readonly #pause: Pause;
+  /** Files changed after this may have changed again unseen. */
+  readonly #settledMs: number;
+
+  constructor(options: ScanOptions) {
+    this.#options = options;
+    this.#wanted = wantedBelow(options.paths);
+    this.#pause = timeSlices(options.clock);
+    this.#settledMs = options.clock.wallMs() - SETTLED_MS;
+  }
+
+  root(): Promise<DirectoryNode> {
+    return this.#directory('/', '', lstatSync('/'), 1);
+  }
+
+  async #directory(path: string, name: string, stat: Stats, depth: number): Promise<DirectoryNode> {
     const directory: DirectoryNode = {
       kind: 'directory',
       path,
       entries: [],
       ids: undefined,
       known: undefined,
-      ...metadata(name, stat),
+      ...metadataOf(name, stat),
     };
-    const below: { name: string; stat: BigIntStats }[] = [];
-    for (const child of names) {
-      const childPath = join(path, child);
-      const childStat = lstat(childPath);
-      if (childStat === undefined) continue;
-      if (only === undefined && isLeftOut(childPath, child, childStat, stat)) continue;
+    const files: CachedFiles = { old: this.#options.cache.directory(path), noted: new Map() };
+    const below: { readonly name: string; readonly stat: Stats }[] = [];
+    for (const child of this.#wanted.get(path) ?? this.#list(path)) {
+      const childPath = joinPath(path, child);
+      const childStat = this.#attempt(childPath, () => lstatSync(pathBytes(childPath)));
+      if (childStat === undefined || this.#isLeftOut(childPath, child, childStat, path, stat)) continue;
       if (childStat.isDirectory()) below.push({ name: child, stat: childStat });
       else {
-        const node = await visitLeaf(childPath, child, childStat, cached, noted);
+        const node = await this.#leaf(childPath, child, childStat, files);
         if (node !== undefined) directory.entries.push(node);
       }
-      await slice();
+      await this.#pause();
     }
-    options.cache.put(path, noted);
+    this.#options.cache.put(path, files.noted);
     for (const child of below) {
-      const childPath = join(path, child.name);
-      if (depth === MAX_TREE_DEPTH) problem('WEIR_TREE_TOO_DEEP', childPath);
-      else directory.entries.push(await visit(childPath, child.name, child.stat, depth + 1));
+      const childPath = joinPath(path, child.name);
+      if (depth === MAX_TREE_DEPTH) this.#options.onProblem(fileProblem('WEIR_TREE_TOO_DEEP', childPath));
+      else directory.entries.push(await this.#directory(childPath, child.name, child.stat, depth + 1));
     }
     directory.entries.sort(byName);
-    await options.onDirectory(directory);
+    await this.#options.onDirectory(directory);
     return directory;
   }
 
-  async function visitLeaf(
-    path: string,
-    name: string,
-    stat: BigIntStats,
-    cached: ReadonlyMap<string, CachedFile>,
-    noted: Map<string, CachedFile>,
-  ): Promise<Node | undefined> {
-    if (stat.isSymbolicLink())
-      return attempt(path, () => ({
-        kind: 'symlink' as const,
-        target: readLink(path),
-        ...metadata(name, stat),
-      }));
-    if (!stat.isFile()) return problem('WEIR_FILE_KIND', path);
-    const known = cached.get(name);
-    if (known !== undefined && isUnchanged(known, stat)) {
-      noted.set(name, known);
-      options.onFile(known.sizeBytes, false);
-      const { sizeBytes, contentId, identifier } = known;
-      return { kind: 'file', sizeBytes, contentId, identifier, tag: undefined, ...metadata(name, stat) };
+  async #leaf(path: string, name: string, stat: Stats, files: CachedFiles): Promise<Node | undefined> {
+    if (stat.isSymbolicLink()) {
+      const target = this.#attempt(path, () => readlinkSync(pathBytes(path), 'latin1'));
+      return target === undefined ? undefined : { kind: 'symlink', target, ...metadataOf(name, stat) };
     }
-    return readLeaf(path, name, stat, noted);
+    if (!stat.isFile()) return this.#problem(fileProblem('WEIR_FILE_KIND', path));
+    const cached = files.old.get(name);
+    if (cached === undefined || !isSameStamp(cached, stampOf(stat)))
+      return this.#readLeaf(path, name, stat, files);
+    files.noted.set(name, cached);
+    this.#options.onFile(cached.sizeBytes, false);
+    const { sizeBytes, contentId, identifier } = cached;
+    return { kind: 'file', sizeBytes, contentId, identifier, tag: undefined, ...metadataOf(name, stat) };
   }
 
-  async function readLeaf(
+  async #readLeaf(
     path: string,
     name: string,
-    first: BigIntStats,
-    noted: Map<string, CachedFile>,
+    first: Stats,
+    files: CachedFiles,
   ): Promise<FileNode | undefined> {
-    let stat = first;
-    for (let attemptNumber = 0; attemptNumber < READ_ATTEMPTS; attemptNumber++) {
-      const sums = await sumFile(path, options.tagger, slice).catch((error: unknown) => report(path, error));
-      if (sums === undefined) return undefined;
-      const after = lstat(path);
-      if (after === undefined) return problem('WEIR_FILE_VANISHED', path);
-      if (Number(after.size) === sums.sizeBytes && after.mtimeNs === stat.mtimeNs && after.ino === stat.ino) {
-        const { contentId, identifier, tag, sizeBytes } = sums;
-        const isSettled = after.ctimeNs + SETTLED_NS < options.nowNs;
-        if (isSettled) noted.set(name, { ...stampOf(after), contentId, identifier });
-        options.onFile(sizeBytes, true);
-        return { kind: 'file', sizeBytes, contentId, identifier, tag, ...metadata(name, after) };
+    let before = first;
+    for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+      const read = await this.#sum(path);
+      if (read === undefined) return undefined;
+      const { sums, after } = read;
+      if (after.size === sums.sizeBytes && after.mtimeMs === before.mtimeMs && after.ino === before.ino) {
+        const { contentId, identifier } = sums;
+        if (after.ctimeMs < this.#settledMs)
+          files.noted.set(name, { ...stampOf(after), contentId, identifier });
+        this.#options.onFile(sums.sizeBytes, true);
+        return { kind: 'file', ...sums, ...metadataOf(name, after) };
       }
-      stat = after;
+      before = after;
     }
-    return problem('WEIR_FILE_CHANGED', path);
+    return this.#problem(fileProblem('WEIR_FILE_CHANGED', path));
   }
 
-  function isLeftOut(path: string, name: string, stat: BigIntStats, parent: BigIntStats): boolean {
-    if (options.isExcluded(path, stat.isDirectory())) return true;
-    if (name.length > MAX_NAME_BYTES) {
-      problem('WEIR_NAME_TOO_LONG', path);
+  async #sum(path: string) {
+    try {
+      return await sumFile(path, this.#options.tagger, this.#pause);
+    } catch (error) {
+      return this.#problem(readProblem(path, error));
+    }
+  }
+
+  #isLeftOut(path: string, name: string, stat: Stats, parentPath: string, parent: Stats): boolean {
+    if (this.#wanted.has(parentPath)) return false;
+    const { isExcluded, maxFileBytes, isOneFileSystem, excludesCaches, onProblem } = this.#options;
+    if (isExcluded(path, stat.isDirectory())) return true;
+    if (name.length > MAX_NAME_BYTES) onProblem(fileProblem('WEIR_NAME_TOO_LONG', path));
+    if (stat.isFile() && stat.size > MAX_FILE_BYTES) onProblem(fileProblem('WEIR_FILE_TOO_LARGE', path));
+    if (name.length > MAX_NAME_BYTES || (stat.isFile() && stat.size > Math.min(maxFileBytes, MAX_FILE_BYTES)))
       return true;
-    }
-    if (stat.isFile() && Number(stat.size) > options.maxFileBytes) return true;
     if (!stat.isDirectory()) return false;
-    if (options.isOneFileSystem && stat.dev !== parent.dev) return true;
-    return options.excludesCaches && lstatQuiet(join(path, CACHE_TAG)) !== undefined;
+    if (isOneFileSystem && stat.dev !== parent.dev) return true;
+    return (
+      excludesCaches &&
+      lstatSync(pathBytes(joinPath(path, CACHE_TAG)), { throwIfNoEntry: false }) !== undefined
+    );
   }
 
-  function list(path: string): string[] {
-    return attempt(path, () => readdirSync(pathBytes(path), 'latin1').sort()) ?? [];
+  #list(path: string): string[] {
+    return this.#attempt(path, () => readdirSync(pathBytes(path), 'latin1').sort()) ?? [];
   }
 
-  function lstat(path: string): BigIntStats | undefined {
-    return attempt(path, () => lstatSync(pathBytes(path), { bigint: true }));
-  }
-
-  function attempt<T>(path: string, action: () => T): T | undefined {
+  #attempt<T>(path: string, action: () => T): T | undefined {
     try {
       return action();
     } catch (error) {
-      return report(path, error);
+      return this.#problem(readProblem(path, error));
     }
   }
 
-  function report(path: string, cause: unknown): undefined {
-    const isGone = systemCode(cause) === 'ENOENT';
-    return problem(isGone ? 'WEIR_FILE_VANISHED' : 'WEIR_FILE_UNREADABLE', path, cause);
+  #problem(error: WeirError): undefined {
+    this.#options.onProblem(error);
   }
-
-  function problem(code: ErrorCode, path: string, cause?: unknown): undefined {
-    options.onProblem(fileError(code, path, cause));
-  }
-
-  return visit('/', '', root, 1);
-}
-
-const REASONS: Partial<Record<ErrorCode, string>> = {
-  WEIR_FILE_UNREADABLE: 'cannot be read',
-  WEIR_FILE_VANISHED: 'went away',
-  WEIR_FILE_CHANGED: 'kept changing while it was read',
-  WEIR_FILE_KIND: 'is a socket, pipe or device',
-  WEIR_TREE_TOO_DEEP: `is deeper than ${MAX_TREE_DEPTH} directories`,
-  WEIR_NAME_TOO_LONG: `has a name above ${MAX_NAME_BYTES} bytes`,
-};
-
-export function fileError(code: ErrorCode, path: string, cause?: unknown): WeirError {
-  const shown = pathBytes(path).toString('utf8');
-  return new WeirError(code, `${shown} ${REASONS[code] ?? 'is left out'}`, { facts: { path: shown }, cause });
-}
-
-/** For each directory above a wanted path, the names in it that lead there. A path inside another is covered by it. */
-function wantedBelow(paths: readonly string[]): Map<string, Set<string>> {
-  const below = new Map<string, Set<string>>();
-  const outer = paths.filter((path) => !paths.some((other) => other !== path && isInside(path, other)));
-  for (const path of outer) {
-    let directory = '/';
-    for (const name of path.split('/').filter((part) => part !== '')) {
-      const names = below.get(directory) ?? new Set();
-      below.set(directory, names.add(name));
-      directory = join(directory, name);
-    }
-  }
-  for (const names of below.values()) {
-    const sorted = [...names].sort();
-    names.clear();
-    for (const name of sorted) names.add(name);
-  }
-  return below;
-}
-
-function isInside(path: string, directory: string): boolean {
-  return path.startsWith(directory === '/' ? '/' : `${directory}/`);
-}
-
-function join(directory: string, name: string): string {
-  return directory === '/' ? `/${name}` : `${directory}/${name}`;
-}
-
-function isUnchanged(known: CachedFile, stat: BigIntStats): boolean {
-  return (
-    known.mtimeNs === stat.mtimeNs &&
-    known.ctimeNs === stat.ctimeNs &&
-    known.inode === stat.ino &&
-    known.sizeBytes === Number(stat.size)
-  );
-}
-
-function stampOf(stat: BigIntStats) {
-  return { sizeBytes: Number(stat.size), mtimeNs: stat.mtimeNs, ctimeNs: stat.ctimeNs, inode: stat.ino };
-}
-
-function metadata(name: string, stat: BigIntStats) {
-  return {
-    name,
-    mode: Number(stat.mode) & 0o7777,
-    ...splitTime(stat.mtimeNs),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-  };
-}
-
-function readLink(path: string): string {
-  return readlinkSync(pathBytes(path), 'latin1');
-}
-
-function lstatQuiet(path: string): BigIntStats | undefined {
-  return lstatSync(pathBytes(path), { bigint: true, throwIfNoEntry: false });
 }
 
 /** Gives other work a turn when this one has had the thread for SLICE_MS. */
-function timeSlice(): () => Promise<void> | undefined {
-  let since = performance.now();
+function timeSlices(clock: Clock): Pause {
+  let since = clock.monotonicMs();
   return () => {
-    if (performance.now() - since < SLICE_MS) return undefined;
+    if (clock.monotonicMs() - since < SLICE_MS) return undefined;
     return new Promise((resolve) =>
       setImmediate(() => {
-        since = performance.now();
+        since = clock.monotonicMs();
         resolve();
       }),
     );
   };
-}
-
-function fail(code: ErrorCode, path: string): never {
-  throw fileError(code, path);
 }

@@ -14,10 +14,10 @@ import {
   withdraw,
 } from '../../src/wire/messages.ts';
 import { choose, type Item } from './choose.ts';
+import { fileProblem, isSystemError, readProblem } from './file-problem.ts';
 import type { DirectoryNode, FileNode } from './node.ts';
 import { type FilePortion, type PortionedContent, portionFile } from './portion-file.ts';
 import { openFile } from './read-file.ts';
-import { fileError } from './scan.ts';
 import type { AgentSession } from './session.ts';
 import type { Tally } from './tally.ts';
 
@@ -26,7 +26,8 @@ export interface UnmatchedFile {
   /** Its number in the batch. */
   readonly number: number;
   readonly directory: DirectoryNode;
-  readonly node: FileNode;
+  /** As it stands in the directory: replaced when the file turns out to have changed. */
+  node: FileNode;
   readonly path: string;
 }
 
@@ -57,6 +58,7 @@ export class Uploader {
   #files: PortionedFile[] = [];
   #waiting: Waiting[] = [];
   #bytes = 0;
+  readonly #withdrawn = new Set<UnmatchedFile>();
   /** Whether a file changed or was withdrawn, so that the ids of its directories are others now. */
   hasChanged = false;
 
@@ -88,10 +90,14 @@ export class Uploader {
         this.#files.push({ ...announced(file, isAsked, portions), isLast: false });
         portions = [];
         await this.#sendGroup();
+        if (this.#withdrawn.has(file)) return;
       }
     } catch (cause) {
       if (!isSystemError(cause)) throw cause;
       await this.#dropUnsent(file, cause);
+    } finally {
+      // Closes a file that was not read to its end.
+      reading.return(file.node);
     }
   }
 
@@ -115,7 +121,7 @@ export class Uploader {
     this.#waiting = this.#waiting.filter((one) => one.file !== file);
     this.#files = this.#files.filter((one) => one.file !== file.number);
     await this.#sendGroup();
-    await this.#withdraw(file, fileError('WEIR_FILE_UNREADABLE', file.path, cause));
+    await this.#withdraw(file, readProblem(file.path, cause));
   }
 
   async #sendGroup(): Promise<void> {
@@ -144,7 +150,6 @@ export class Uploader {
         missing.reduce((sum, { portion }) => sum + portion.sizeBytes, 0),
       ),
     );
-    const withdrawn = new Set<UnmatchedFile>();
     const sending: Promise<unknown>[] = [];
     let filled = 0;
     let count = 0;
@@ -157,7 +162,7 @@ export class Uploader {
     };
     using reader = new PortionReader();
     for (const { file, portion } of missing) {
-      if (withdrawn.has(file)) continue;
+      if (this.#withdrawn.has(file)) continue;
       if (filled + portion.sizeBytes > frame.length) await flush();
       const target = frame.subarray(filled, filled + portion.sizeBytes);
       if (reader.read(file.path, portion, target)) {
@@ -167,8 +172,7 @@ export class Uploader {
       }
       await flush();
       await Promise.all(sending.splice(0));
-      withdrawn.add(file);
-      await this.#withdraw(file, fileError('WEIR_FILE_CHANGED', file.path));
+      await this.#withdraw(file, fileProblem('WEIR_FILE_CHANGED', file.path));
     }
     await flush();
     await Promise.all(sending);
@@ -190,6 +194,7 @@ export class Uploader {
   }
 
   async #withdraw(file: UnmatchedFile, error: WeirError): Promise<void> {
+    this.#withdrawn.add(file);
     await this.#session.channel.call(withdraw, file.number, done);
     file.directory.entries = file.directory.entries.filter((entry) => entry !== file.node);
     this.hasChanged = true;
@@ -199,6 +204,7 @@ export class Uploader {
   #replace(file: UnmatchedFile, content: PortionedContent): void {
     const changed: FileNode = { ...file.node, ...content, tag: undefined };
     file.directory.entries = file.directory.entries.map((entry) => (entry === file.node ? changed : entry));
+    file.node = changed;
     this.hasChanged = true;
   }
 
@@ -245,8 +251,4 @@ class PortionReader implements Disposable {
     this.#file = undefined;
     this.#path = undefined;
   }
-}
-
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error;
 }

@@ -12,7 +12,8 @@ import {
 } from 'node:fs';
 import { type ContentIdHasher, contentId, contentIdHasher } from '../../src/content/content-id.ts';
 import type { FileEntry } from '../../src/content/tree.ts';
-import { pathBytes } from './read-file.ts';
+import { pathBytes } from './byte-path.ts';
+import { settableTime } from './metadata.ts';
 
 /** What of a file's metadata is restored. */
 export interface MetadataPolicy {
@@ -84,11 +85,6 @@ export function openFileWriter(
     },
     discard: remove,
   };
-}
-
-/** Seconds as a double that the system turns back into the same microsecond, rounded or cut. */
-export function settableTime(entry: { readonly mtimeSeconds: number; readonly mtimeMicros: number }): number {
-  return entry.mtimeSeconds + (entry.mtimeMicros + 0.3) * 1e-6;
 }
 
 function writeAllSync(file: number, bytes: Uint8Array, position: number): void {

@@ -1,9 +1,10 @@
 import { zstdDecompress } from '../../src/base/compress.ts';
 import { WeirError } from '../../src/base/errors.ts';
-import type { Found, Portion } from '../../src/catalog/contents.ts';
+import type { Found } from '../../src/catalog/candidates.ts';
+import type { Portion } from '../../src/catalog/contents.ts';
 import { MAX_PORTION_BYTES } from '../../src/content/chunker.ts';
 import { contentId, EMPTY_CONTENT_ID } from '../../src/content/content-id.ts';
-import { identifierOfId } from '../../src/content/identifier.ts';
+import { type Identifier, identifierOfId } from '../../src/content/identifier.ts';
 import {
   type PortionListBuilder,
   portionListBuilder,
@@ -35,6 +36,7 @@ interface PendingFile {
 interface Slot {
   readonly file: PendingFile;
   readonly sizeBytes: number;
+  readonly identifier: Identifier;
   readonly isAsked: boolean;
   readonly isPart: boolean;
   id: Uint8Array | undefined;
@@ -47,6 +49,7 @@ export class Batch {
   readonly #files: PendingFile[] = [];
   readonly #byEntry = new Map<AnnouncedFile, PendingFile>();
   #slots: Slot[] = [];
+  #asked: readonly Slot[] = [];
   #finishing: PendingFile[] = [];
 
   constructor(context: SessionContext, directories: readonly AnnouncedDirectory[]) {
@@ -78,10 +81,9 @@ export class Batch {
   }
 
   /** Takes the portions of files that were not matched; returns those to look for. */
-  takePortions(files: readonly PortionedFile[]): Asked[] {
+  async takePortions(files: readonly PortionedFile[]): Promise<Asked[]> {
     if (this.#slots.some(isMissing)) outOfOrder('portions are announced before the last were given');
     this.#slots = [];
-    const asked: Asked[] = [];
     for (const { file: number, isLast, isAsked, changed, portions } of files) {
       const file = this.#files[number];
       if (file === undefined || file.resolved !== undefined || file.isWithdrawn)
@@ -92,19 +94,19 @@ export class Batch {
       for (const { sizeBytes, identifier } of portions) {
         if (sizeBytes === 0 || sizeBytes > MAX_PORTION_BYTES)
           falseManifest(`a portion of ${sizeBytes} bytes`);
-        this.#slots.push({ file, sizeBytes, isAsked, isPart, id: undefined });
-        if (isAsked) asked.push({ identifier, sizeBytes });
+        this.#slots.push({ file, sizeBytes, identifier, isAsked, isPart, id: undefined });
       }
       if (isLast) this.#finishing.push(file);
     }
-    return asked;
+    this.#asked = this.#slots.filter((slot) => slot.isAsked);
+    await this.#finishSlots();
+    return this.#asked.map(({ identifier, sizeBytes }) => ({ identifier, sizeBytes }));
   }
 
   acceptPortions(accepted: readonly (Found | undefined)[]): Promise<void> {
-    const asked = this.#slots.filter((slot) => slot.isAsked);
     for (const [index, found] of accepted.entries()) {
-      const slot = asked[index];
-      if (slot === undefined || found === undefined) continue;
+      const slot = this.#asked[index];
+      if (slot === undefined || found === undefined || !isMissing(slot)) continue;
       slot.id = found.contentId;
       this.#context.tally.portionBytes += slot.sizeBytes;
     }
@@ -168,14 +170,17 @@ export class Batch {
     this.#byEntry.set(announced, file);
   }
 
-  /** Once no portion is missing: gives the files their portions, and those that are whole their ids. */
+  /**
+   * Gives the files their portions up to the first that is missing, and those that are whole their
+   * ids: what is acknowledged is held by then, so that a later session finds it.
+   */
   async #finishSlots(): Promise<void> {
-    if (this.#slots.some(isMissing)) return;
-    for (const { file, id, sizeBytes } of this.#slots)
-      if (id !== undefined) file.portions?.add(id, sizeBytes);
-    this.#slots = [];
-    const finishing = this.#finishing;
-    this.#finishing = [];
+    const missing = this.#slots.findIndex(isMissing);
+    const given = this.#slots.splice(0, missing < 0 ? this.#slots.length : missing);
+    for (const { file, id, sizeBytes } of given) if (id !== undefined) file.portions?.add(id, sizeBytes);
+    const unfinished = new Set(this.#slots.map(({ file }) => file));
+    const finishing = this.#finishing.filter((file) => !unfinished.has(file));
+    this.#finishing = this.#finishing.filter((file) => unfinished.has(file));
     const lists = finishing.map((file) => (file.portions ?? portionListBuilder()).list());
     for (const [index, file] of finishing.entries()) {
       const sizeBytes = lists[index]?.sizeBytes ?? 0;

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { WeirError } from '../../src/base/errors.ts';
-import type { Found } from '../../src/catalog/contents.ts';
+import type { Found } from '../../src/catalog/candidates.ts';
 import type { Identifier } from '../../src/content/identifier.ts';
 import { batchProof } from '../../src/content/proof.ts';
 import { MAX_CANDIDATES } from '../../src/wire/limits.ts';

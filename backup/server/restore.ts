@@ -100,7 +100,7 @@ export class Reader {
   async #listsOf(wanted: readonly { contentId: Uint8Array; sizeBytes: number }[]): Promise<PortionList[]> {
     const looked = await this.#contents.portionsOf(
       this.#scope,
-      wanted.filter(({ sizeBytes }) => sizeBytes > MIN_PORTION_BYTES),
+      wanted.filter(({ sizeBytes }) => sizeBytes > MIN_PORTION_BYTES).map(({ contentId: id }) => id),
     );
     let at = 0;
     return wanted.map(({ contentId: id, sizeBytes }) => {

@@ -103,7 +103,9 @@ async function serve(
     if ((refusals.get<number>(address) ?? 0) >= MAX_REFUSALS) {
       throw new WeirError('WEIR_TOO_MANY_ATTEMPTS', 'too many refused attempts from this address');
     }
-    const frames = readFrames(socket, () => (isGreeted.value ? MAX_REQUEST_BYTES : MAX_GREETING_BYTES));
+    // Left open when a request fails: the agent is still to be told why.
+    const stream = socket.iterator({ destroyOnReturn: false });
+    const frames = readFrames(stream, () => (isGreeted.value ? MAX_REQUEST_BYTES : MAX_GREETING_BYTES));
     const first = await frames.next();
     if (first.done) return;
     const session = await greet(first.value, address, send, options);

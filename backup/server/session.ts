@@ -1,8 +1,8 @@
 import type { Clock } from '../../src/base/clock.ts';
 import { WeirError } from '../../src/base/errors.ts';
 import type { Random } from '../../src/base/random.ts';
+import type { Found } from '../../src/catalog/candidates.ts';
 import type { Catalog } from '../../src/catalog/catalog.ts';
-import type { Found } from '../../src/catalog/contents.ts';
 import { listSnapshots as listRecorded, recordSnapshot } from '../../src/catalog/snapshots.ts';
 import type { Device } from '../../src/catalog/subscribers.ts';
 import { createCandidateDigest, SALT_BYTES } from '../../src/content/identifier.ts';
@@ -134,9 +134,10 @@ export class Session {
 
   async #askPortions(files: readonly messages.PortionedFile[]): Promise<void> {
     const batch = this.#openBatch();
-    const offer = createOffer(this.#context, 'portion', batch.takePortions(files));
+    const offer = createOffer(this.#context, 'portion', await batch.takePortions(files));
     this.#offer = { offer, accept: (accepted) => batch.acceptPortions(accepted) };
     await this.#send(messages.candidates, offer.candidates);
+    await this.#finishIfResolved();
   }
 
   async #choose(choice: messages.Choice): Promise<void> {

@@ -1,5 +1,4 @@
-import { ClientRequest, type ServerResponse } from 'node:http';
-import { Stream } from 'node:stream';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { createProxyServer } from 'http-proxy';
 import { assert } from '../../src/base/assert.ts';
 import type { Dial } from '../../src/base/dial.ts';
@@ -10,6 +9,7 @@ import { headersForOrigin } from './headers.ts';
 import type { HttpLimits } from './limits.ts';
 import { cutAnswer, type Exchange, passBack } from './origin-answer.ts';
 import { openOriginConnections } from './origin-connections.ts';
+import { bodySource, startRequest } from './origin-request.ts';
 import { authorityOf, type ForwardRequest } from './request.ts';
 
 export interface Forwarder {
@@ -49,7 +49,8 @@ export function createForwarder({ dial, recorder, limits, onFailure }: Forwarder
       headers: headersForOrigin(request.rawHeaders, statedHeaders(request, mayReuse)),
       buffer: bodySource((originRequest) => {
         sent = originRequest;
-        start(exchange, originRequest);
+        originRequest.on('response', (answer) => receive(exchange, originRequest, answer));
+        startRequest(exchange, originRequest, limits.originIdleMs, (error) => fail(exchange, error));
       }),
     };
     proxy.web(req, res, options, (error: Error) => {
@@ -58,31 +59,13 @@ export function createForwarder({ dial, recorder, limits, onFailure }: Forwarder
     });
   }
 
-  function start(exchange: Exchange, originRequest: ClientRequest): void {
-    const { request, req, res } = exchange;
-    // http-proxy would lose an empty query and the `*` of OPTIONS.
-    originRequest.path = request.path;
-    originRequest.maxHeadersCount = 0;
-    originRequest.setTimeout(limits.originIdleMs, () => {
-      originRequest.destroy(
-        new WeirError('WEIR_PROXY_UPSTREAM', `the origin is silent for ${limits.originIdleMs} ms`),
-      );
-    });
-    originRequest.on('upgrade', (_answer, socket) => {
-      socket.destroy();
-      fail(exchange, new WeirError('WEIR_PROXY_UPSTREAM', 'the origin switched protocols unasked'));
-    });
-    originRequest.on('response', (answer) => {
-      try {
-        passBack(exchange, answer, recorder, (error) => fail(exchange, error));
-      } catch (error) {
-        originRequest.destroy();
-        fail(exchange, error);
-      }
-    });
-    if (request.expectsContinue) passContinue(originRequest, res);
-    if (request.framing.kind === 'none') originRequest.end();
-    else req.pipe(originRequest);
+  function receive(exchange: Exchange, originRequest: ClientRequest, answer: IncomingMessage): void {
+    try {
+      passBack(exchange, answer, recorder, (error) => fail(exchange, error));
+    } catch (error) {
+      originRequest.destroy();
+      fail(exchange, error);
+    }
   }
 
   function fail(exchange: Exchange, cause: unknown): void {
@@ -128,35 +111,6 @@ function statedHeaders(
   };
 }
 
-/**
- * http-proxy pipes its `buffer` option into the request it has just made: the one place where
- * that request can be had before anything of it is sent.
- */
-function bodySource(start: (originRequest: ClientRequest) => void): Stream {
-  const source = new Stream();
-  source.pipe = (destination) => {
-    assert(destination instanceof ClientRequest, 'http-proxy pipes the body into its request');
-    start(destination);
-    return destination;
-  };
-  return source;
-}
-
-/**
- * RFC 9110 section 10.1.1: the expectation goes on to the origin, its 100 comes back. A client
- * that does not wait has started the request already, and there is nothing left to ask.
- */
-function passContinue(originRequest: ClientRequest, res: ServerResponse): void {
-  originRequest.once('socket', () => {
-    if (originRequest.headersSent) return;
-    originRequest.setHeader('Expect', '100-continue');
-    originRequest.flushHeaders();
-  });
-  originRequest.once('continue', () => {
-    if (!res.headersSent) res.writeContinue();
-  });
-}
-
 function upstreamError(cause: unknown): WeirError {
   const code = systemCode(cause);
   return new WeirError('WEIR_PROXY_UPSTREAM', `the origin failed${code === undefined ? '' : ` (${code})`}`, {
@@ -171,7 +125,7 @@ function upstreamError(cause: unknown): WeirError {
 function keepBodiesOfDelete(proxy: object): void {
   const passes: unknown = Reflect.get(proxy, 'webPasses');
   assert(Array.isArray(passes), 'http-proxy keeps its passes in webPasses');
-  const at = passes.findIndex((pass) => typeof pass === 'function' && pass.name === 'deleteLength');
+  const at = passes.findIndex((pass: unknown) => typeof pass === 'function' && pass.name === 'deleteLength');
   assert(at >= 0, 'http-proxy has a pass named deleteLength');
   passes.splice(at, 1);
 }

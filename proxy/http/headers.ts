@@ -39,7 +39,8 @@ export function valuesOf(raw: RawHeaders, name: string): string[] {
  * framing and Expect.
  */
 export function headersForOrigin(raw: RawHeaders, stated: Readonly<Record<string, string>>): OriginHeaders {
-  const headers: OriginHeaders = Object.assign(Object.create(null), stated);
+  const headers: OriginHeaders = { ...stated };
+  Object.setPrototypeOf(headers, null);
   const spelling = new Map<string, string>();
   const isHop = hopByHop(raw);
   const isOwn = new Set([...STATED, ...Object.keys(stated).map((name) => name.toLowerCase())]);

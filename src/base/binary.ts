@@ -1,3 +1,6 @@
+import { isUtf8 } from 'node:buffer';
+import { assert } from './assert.ts';
+
 /**
  * Plain binary fields: unsigned LEB128 varints, little-endian integers, length-prefixed bytes.
  * Byte strings (file names) are JavaScript strings of code points 0–255, one per byte ("latin1"),
@@ -20,6 +23,11 @@ export class ByteWriter {
     this.#buffer[this.#length++] = value;
   }
 
+  /** One byte: 1 or 0. */
+  flag(value: boolean): void {
+    this.u8(value ? 1 : 0);
+  }
+
   u32(value: number): void {
     this.#reserve(4);
     this.#length = this.#buffer.writeUInt32LE(value, this.#length);
@@ -36,8 +44,14 @@ export class ByteWriter {
     this.#length = this.#buffer.writeBigUInt64LE(value, this.#length);
   }
 
+  f64(value: number): void {
+    this.#reserve(8);
+    this.#length = this.#buffer.writeDoubleLE(value, this.#length);
+  }
+
   /** A safe integer from 0. */
   varint(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, `a varint of ${value}`);
     this.#reserve(8);
     let rest = value;
     while (rest >= 0x80) {
@@ -47,8 +61,9 @@ export class ByteWriter {
     this.#buffer[this.#length++] = rest;
   }
 
-  /** A safe integer of either sign, small magnitudes short. */
+  /** An integer from -2^52 to 2^52 - 1, small magnitudes short. */
   signedVarint(value: number): void {
+    assert(Number.isSafeInteger(value), `a signed varint of ${value}`);
     this.varint(value < 0 ? -value * 2 - 1 : value * 2);
   }
 
@@ -122,6 +137,10 @@ export class ByteReader {
     return this.#buffer.readUIntLE(this.#take(6), 6);
   }
 
+  f64(): number {
+    return this.#buffer.readDoubleLE(this.#take(8));
+  }
+
   u64(): bigint {
     return this.#buffer.readBigUInt64LE(this.#take(8));
   }
@@ -174,7 +193,16 @@ export class ByteReader {
   }
 
   prefixedText(maxBytes: number): string {
-    return this.prefixedBytes(maxBytes).toString('utf8');
+    const bytes = this.prefixedBytes(maxBytes);
+    if (!isUtf8(bytes)) this.#fail('a text is not UTF-8');
+    return bytes.toString('utf8');
+  }
+
+  /** A byte that is 1 or 0. */
+  flag(): boolean {
+    const value = this.u8();
+    if (value > 1) this.#fail('a flag is neither 0 nor 1');
+    return value === 1;
   }
 
   /** Fails unless everything was read. */

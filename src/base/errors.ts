@@ -37,6 +37,7 @@ export const ERRORS = {
   WEIR_FILE_CHANGED: meaning(3, 409, 'The file kept changing while it was read. Run the command again when it is at rest.'),
   WEIR_FILE_VANISHED: meaning(3, 404, 'The file went away during the backup. Nothing to do if that was meant.'),
   WEIR_FILE_KIND: meaning(3, 400, 'Sockets, pipes and devices hold no content and are left out. Exclude the path to silence this.'),
+  WEIR_FILE_TOO_LARGE: meaning(3, 413, 'Files above 256 GiB are left out. Split the file, or exclude it to silence this.'),
   WEIR_NAME_TOO_LONG: meaning(3, 400, 'Names above 255 bytes are left out. Rename the file.'),
   WEIR_SNAPSHOT_UNKNOWN: meaning(1, 404, 'Run `weir snapshots` to see which exist.'),
   WEIR_PATH_UNKNOWN: meaning(1, 404, 'Run `weir ls SNAPSHOT` to see what the snapshot holds.'),

@@ -23,7 +23,7 @@ export async function openCatalog(
   random: Random,
 ): Promise<Catalog> {
   const subscribers = await openSubscribers(records, clock, random);
-  const contents = await openContents(records, store, subscribers.scopeOf);
-  const watchList = await openWatchList(records, subscribers.scopeOf);
+  const contents = await openContents(records, store, (number) => subscribers.scopeOf(number));
+  const watchList = await openWatchList(records, (number) => subscribers.scopeOf(number));
   return { records, subscribers, contents, watchList, captures: openCaptures(records, contents, watchList) };
 }

@@ -95,134 +95,168 @@ const devices: Collection<z.infer<typeof deviceSchema>> = {
 
 /** Opens the subscribers. All are held in memory: a provider has thousands, not millions, behind one appliance. */
 export async function openSubscribers(records: Records, clock: Clock, random: Random): Promise<Subscribers> {
-  const byNumber = new Map<number, Subscriber>();
-  const recordOf = new Map<number, SubscriberRecord>();
-  const byAddress = new Map<string, Subscriber>();
-  for await (const { value } of records.range(subscriberRecords)) remember(value);
+  const known: SubscriberRecord[] = [];
+  for await (const { value } of records.range(subscriberRecords)) known.push(value);
+  return new StoredSubscribers(records, clock, random, known);
+}
 
-  function remember(record: SubscriberRecord): Subscriber {
-    for (const address of byNumber.get(record.number)?.addresses ?? []) byAddress.delete(address);
+class StoredSubscribers implements Subscribers {
+  readonly #records: Records;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #byNumber = new Map<number, { subscriber: Subscriber; record: SubscriberRecord }>();
+  readonly #byAddress = new Map<string, Subscriber>();
+
+  constructor(records: Records, clock: Clock, random: Random, known: readonly SubscriberRecord[]) {
+    this.#records = records;
+    this.#clock = clock;
+    this.#random = random;
+    for (const record of known) this.#remember(record);
+  }
+
+  async add(name: string, addresses: readonly string[]): Promise<Subscriber> {
+    this.#checkNew(name, addresses);
+    const record: SubscriberRecord = {
+      number: Math.max(0, ...this.#byNumber.keys()) + 1,
+      name,
+      isSuspended: false,
+      createdMs: this.#clock.wallMs(),
+      addresses: [...new Set(addresses)],
+      scopeKey: this.#random(SCOPE_KEY_BYTES).toString('base64'),
+    };
+    const key = numberKey(record.number);
+    await this.#records.write([
+      expectRecord(subscriberRecords, key, undefined),
+      putRecord(subscriberRecords, key, record),
+    ]);
+    return this.#remember(record);
+  }
+
+  list(): readonly Subscriber[] {
+    return [...this.#byNumber.values()].map(({ subscriber }) => subscriber);
+  }
+
+  byName(name: string): Subscriber | undefined {
+    return this.list().find((subscriber) => subscriber.name === name);
+  }
+
+  byAddress(address: string): Subscriber | undefined {
+    return this.#byAddress.get(address);
+  }
+
+  scopeOf(number: number): Scope | undefined {
+    return this.#byNumber.get(number)?.subscriber.scope;
+  }
+
+  async suspend(name: string, isSuspended: boolean): Promise<void> {
+    const record = this.#recordNamed(name);
+    const changed = { ...record, isSuspended };
+    await this.#records.write(change(record, changed));
+    this.#remember(changed);
+  }
+
+  async invite(subscriber: Subscriber): Promise<Buffer> {
+    const token = this.#random(TOKEN_BYTES);
+    const expiresMs = this.#clock.wallMs() + INVITATION_DAYS * DAY_MS;
+    const invitation = { subscriber: subscriber.number, expiresMs, isUsed: false };
+    await this.#records.write([putRecord(invitations, tokenKey(token), invitation)]);
+    return token;
+  }
+
+  async enrol(
+    invitation: Uint8Array,
+    deviceName: string,
+    address: string | undefined,
+  ): Promise<{ token: Buffer; subscriber: Subscriber }> {
+    const key = tokenKey(invitation);
+    const [found] = await this.#records.get(invitations, [key]);
+    const record = this.#byNumber.get(found?.subscriber ?? -1)?.record;
+    if (
+      found === undefined ||
+      record === undefined ||
+      found.isUsed ||
+      found.expiresMs < this.#clock.wallMs()
+    ) {
+      throw new WeirError('WEIR_INVITATION_INVALID', 'the invitation is unknown, used or over');
+    }
+    const token = this.#random(TOKEN_BYTES);
+    const isNew = address !== undefined && !this.#byAddress.has(address);
+    const changed = isNew ? { ...record, addresses: [...record.addresses, address] } : record;
+    const device = {
+      subscriber: record.number,
+      name: deviceName,
+      createdMs: this.#clock.wallMs(),
+      isRevoked: false,
+    };
+    await this.#records.write([
+      expectRecord(invitations, key, found),
+      putRecord(invitations, key, { ...found, isUsed: true }),
+      putRecord(devices, tokenKey(token), device),
+      ...(isNew ? change(record, changed) : []),
+    ]);
+    return { token, subscriber: this.#remember(changed) };
+  }
+
+  async authenticate(token: Uint8Array): Promise<Device> {
+    const [device] = await this.#records.get(devices, [tokenKey(token)]);
+    const subscriber = this.#byNumber.get(device?.subscriber ?? -1)?.subscriber;
+    if (device === undefined || subscriber === undefined || device.isRevoked) {
+      throw new WeirError('WEIR_TOKEN_REFUSED', 'the token is unknown or revoked');
+    }
+    if (subscriber.isSuspended)
+      throw new WeirError('WEIR_SUBSCRIBER_SUSPENDED', `${subscriber.name} is suspended`);
+    return { subscriber, name: device.name };
+  }
+
+  async revoke(name: string, deviceName: string): Promise<number> {
+    const { number } = this.#recordNamed(name);
+    const operations: Operation[] = [];
+    const range = { index: 'subscriber', from: numberKey(number), to: numberKey(number + 1) };
+    for await (const { key, value } of this.#records.range(devices, range)) {
+      if (value.name !== deviceName || value.isRevoked) continue;
+      operations.push(putRecord(devices, key, { ...value, isRevoked: true }));
+    }
+    await this.#records.write(operations);
+    return operations.length;
+  }
+
+  #remember(record: SubscriberRecord): Subscriber {
     const { number, name, isSuspended, createdMs, addresses } = record;
-    const scope = byNumber.get(number)?.scope ?? createScope(number, Buffer.from(record.scopeKey, 'base64'));
+    const before = this.#byNumber.get(number)?.subscriber;
+    for (const address of before?.addresses ?? []) this.#byAddress.delete(address);
+    const scope = before?.scope ?? createScope(number, Buffer.from(record.scopeKey, 'base64'));
     const subscriber = { number, name, isSuspended, createdMs, addresses, scope };
-    byNumber.set(number, subscriber);
-    recordOf.set(number, record);
-    for (const address of addresses) byAddress.set(address, subscriber);
+    this.#byNumber.set(number, { subscriber, record });
+    for (const address of addresses) this.#byAddress.set(address, subscriber);
     return subscriber;
   }
 
-  function byName(name: string): Subscriber | undefined {
-    return [...byNumber.values()].find((subscriber) => subscriber.name === name);
-  }
-
-  function recordNamed(name: string): SubscriberRecord {
-    const record = recordOf.get(byName(name)?.number ?? -1);
+  #recordNamed(name: string): SubscriberRecord {
+    const record = this.#byNumber.get(this.byName(name)?.number ?? -1)?.record;
     if (record === undefined)
       throw new WeirError('WEIR_SUBSCRIBER_UNKNOWN', `there is no subscriber "${name}"`);
     return record;
   }
 
-  function change(from: SubscriberRecord, to: SubscriberRecord): Operation[] {
-    const key = numberKey(from.number);
-    return [expectRecord(subscriberRecords, key, from), putRecord(subscriberRecords, key, to)];
-  }
-
-  function checkNew(name: string, addresses: readonly string[]): void {
+  #checkNew(name: string, addresses: readonly string[]): void {
     if (name === '' || Buffer.byteLength(name) > MAX_SUBSCRIBER_NAME_BYTES) {
       throw new WeirError('WEIR_USAGE', `a subscriber's name has 1 to ${MAX_SUBSCRIBER_NAME_BYTES} bytes`);
     }
-    if (byName(name) !== undefined)
+    if (this.byName(name) !== undefined)
       throw new WeirError('WEIR_NAME_TAKEN', `there is a subscriber "${name}" already`);
     for (const address of addresses) {
-      const owner = byAddress.get(address);
+      const owner = this.#byAddress.get(address);
       if (owner === undefined) continue;
       throw new WeirError('WEIR_ADDRESS_TAKEN', `${address} belongs to ${owner.name}`, {
         facts: { address },
       });
     }
   }
+}
 
-  return {
-    async add(name, addresses) {
-      checkNew(name, addresses);
-      const record: SubscriberRecord = {
-        number: Math.max(0, ...byNumber.keys()) + 1,
-        name,
-        isSuspended: false,
-        createdMs: clock.wallMs(),
-        addresses: [...addresses],
-        scopeKey: random(SCOPE_KEY_BYTES).toString('base64'),
-      };
-      const key = numberKey(record.number);
-      await records.write([
-        expectRecord(subscriberRecords, key, undefined),
-        putRecord(subscriberRecords, key, record),
-      ]);
-      return remember(record);
-    },
-    list: () => [...byNumber.values()],
-    byName,
-    byAddress: (address) => byAddress.get(address),
-    scopeOf: (number) => byNumber.get(number)?.scope,
-    async suspend(name, isSuspended) {
-      const record = recordNamed(name);
-      const changed = { ...record, isSuspended };
-      await records.write(change(record, changed));
-      remember(changed);
-    },
-    async invite(subscriber) {
-      const token = random(TOKEN_BYTES);
-      const expiresMs = clock.wallMs() + INVITATION_DAYS * DAY_MS;
-      const invitation = { subscriber: subscriber.number, expiresMs, isUsed: false };
-      await records.write([putRecord(invitations, tokenKey(token), invitation)]);
-      return token;
-    },
-    async enrol(invitation, deviceName, address) {
-      const key = tokenKey(invitation);
-      const [found] = await records.get(invitations, [key]);
-      const record = recordOf.get(found?.subscriber ?? -1);
-      if (found === undefined || record === undefined || found.isUsed || found.expiresMs < clock.wallMs()) {
-        throw new WeirError('WEIR_INVITATION_INVALID', 'the invitation is unknown, used or over');
-      }
-      const token = random(TOKEN_BYTES);
-      const isNew = address !== undefined && !byAddress.has(address);
-      const changed = isNew ? { ...record, addresses: [...record.addresses, address] } : record;
-      const device = {
-        subscriber: record.number,
-        name: deviceName,
-        createdMs: clock.wallMs(),
-        isRevoked: false,
-      };
-      await records.write([
-        expectRecord(invitations, key, found),
-        putRecord(invitations, key, { ...found, isUsed: true }),
-        putRecord(devices, tokenKey(token), device),
-        ...(isNew ? change(record, changed) : []),
-      ]);
-      return { token, subscriber: remember(changed) };
-    },
-    async authenticate(token) {
-      const [device] = await records.get(devices, [tokenKey(token)]);
-      const subscriber = byNumber.get(device?.subscriber ?? -1);
-      if (device === undefined || subscriber === undefined || device.isRevoked) {
-        throw new WeirError('WEIR_TOKEN_REFUSED', 'the token is unknown or revoked');
-      }
-      if (subscriber.isSuspended)
-        throw new WeirError('WEIR_SUBSCRIBER_SUSPENDED', `${subscriber.name} is suspended`);
-      return { subscriber, name: device.name };
-    },
-    async revoke(name, deviceName) {
-      const { number } = recordNamed(name);
-      const operations: Operation[] = [];
-      const range = { index: 'subscriber', from: numberKey(number), to: numberKey(number + 1) };
-      for await (const { key, value } of records.range(devices, range)) {
-        if (value.name !== deviceName || value.isRevoked) continue;
-        operations.push(putRecord(devices, key, { ...value, isRevoked: true }));
-      }
-      await records.write(operations);
-      return operations.length;
-    },
-  };
+function change(from: SubscriberRecord, to: SubscriberRecord): Operation[] {
+  const key = numberKey(from.number);
+  return [expectRecord(subscriberRecords, key, from), putRecord(subscriberRecords, key, to)];
 }
 
 function tokenKey(token: Uint8Array): Buffer {

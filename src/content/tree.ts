@@ -80,7 +80,10 @@ function encodeTree(entries: readonly Entry[]): Buffer {
       out.varint(entry.sizeBytes);
       out.bytes(entry.contentId);
     } else if (entry.kind === 'directory') out.bytes(entry.treeId);
-    else out.prefixedByteString(entry.target);
+    else {
+      checkTarget(entry.target);
+      out.prefixedByteString(entry.target);
+    }
   }
   return out.finish();
 }
@@ -118,6 +121,7 @@ export function decodeDirectory(tree: Uint8Array, attributes: Uint8Array): Entry
   for (let count = what.varint(tree.length); count > 0; count--) {
     const entry = decodeEntry(what, when);
     checkName(entry.name, previous);
+    if (entry.kind === 'symlink') checkTarget(entry.target);
     previous = entry.name;
     entries.push(entry);
   }
@@ -163,6 +167,11 @@ export function checkName(name: string, previous: string | undefined): void {
   if (name.length > MAX_NAME_BYTES) refuse('a name is too long');
   if (name.includes('/') || name.includes('\0')) refuse('a name has more than one component');
   if (previous !== undefined && name <= previous) refuse('names are not in order');
+}
+
+function checkTarget(target: string): void {
+  if (target === '' || target.length > MAX_TARGET_BYTES || target.includes('\0'))
+    refuse('a link has no such target');
 }
 
 function refuse(reason: string): never {

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from '../base/binary.ts';
+import { type ByteReader, ByteWriter } from '../base/binary.ts';
 import type { Identifier } from '../content/identifier.ts';
 import { MAX_NAME_BYTES, MAX_TARGET_BYTES } from '../content/tree.ts';
 import { type Codec, malformed, readCompressed, wireReader, writeCompressed } from './codec.ts';

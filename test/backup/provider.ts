@@ -115,6 +115,11 @@ function watched(contents: Contents, watching: Watching): Contents {
       watching.onStored?.(portions.reduce((sum, { bytes }) => sum + bytes.length, 0));
     },
   };
-  return Object.assign(Object.create(contents) as Contents, own);
+  return new Proxy(contents, {
+    get(target, name) {
+      const value: unknown = Reflect.get(own, name) ?? Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
 

@@ -25,8 +25,10 @@ export interface Contender {
   readonly name: string;
   /** How it tells its version. A contender that cannot run this is missing. */
   readonly version: readonly [program: string, ...args: string[]];
+  /** Not measured: starts what the program needs to run against. Gives how to stop it. */
+  start?(place: Place): Promise<() => Promise<void>>;
   /** Not measured: makes the repository. */
-  prepare(place: Place): Command;
+  prepare?(place: Place): Command;
   backup(place: Place): Command;
   restore(place: Place): Command;
 }
@@ -125,14 +127,19 @@ async function measureOnce(contender: Contender, source: string): Promise<number
       target: join(root, 'target'),
     };
     for (const directory of [place.repository, place.state, place.target]) await mkdir(directory);
-    await measureCommand(contender.prepare(place));
-    const values: number[] = [];
-    for (const command of [contender.backup(place), contender.restore(place)]) {
-      await run({ program: 'sync', args: [], directory: root });
-      const { wallMs, cpuMs, maxRssBytes } = await measureCommand(command);
-      values.push(wallMs / 1000, cpuMs / 1000, maxRssBytes / 1e6);
+    const stop = await contender.start?.(place);
+    try {
+      if (contender.prepare !== undefined) await measureCommand(contender.prepare(place));
+      const values: number[] = [];
+      for (const command of [contender.backup(place), contender.restore(place)]) {
+        await run({ program: 'sync', args: [], directory: root });
+        const { wallMs, cpuMs, maxRssBytes } = await measureCommand(command);
+        values.push(wallMs / 1000, cpuMs / 1000, maxRssBytes / 1e6);
+      }
+      return values;
+    } finally {
+      await stop?.();
     }
-    return values;
   } finally {
     await rm(root, { recursive: true });
   }

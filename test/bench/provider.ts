@@ -2,8 +2,8 @@ import { createReadStream, existsSync } from 'node:fs';
 import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { Agent, createServer, request } from 'node:http';
 import { join, relative } from 'node:path';
-import { assert } from '../../src/base/assert.ts';
 import { runWeir, startServe } from '../../src/app/tour/commands.ts';
+import { assert } from '../../src/base/assert.ts';
 
 /** A provider as a process of its own, with one subscriber at 127.0.0.1 who is enrolled. */
 export interface Provider {
@@ -84,14 +84,19 @@ export async function passTree(tree: string, proxyPort: number): Promise<{ files
 
 function pass(path: string, port: number, agent: Agent): Promise<number> {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', port, path, agent, headers: { host: '127.0.0.1' } }, (answer) => {
-      let bytes = 0;
-      answer.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-      });
-      answer.on('end', () => (answer.statusCode === 200 ? resolve(bytes) : reject(new Error(`${path}: ${answer.statusCode}`))));
-      answer.on('error', reject);
-    });
+    const asked = request(
+      { host: '127.0.0.1', port, path, agent, headers: { host: '127.0.0.1' } },
+      (answer) => {
+        let bytes = 0;
+        answer.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+        });
+        answer.on('end', () =>
+          answer.statusCode === 200 ? resolve(bytes) : reject(new Error(`${path}: ${answer.statusCode}`)),
+        );
+        answer.on('error', reject);
+      },
+    );
     asked.on('error', reject);
     asked.end();
   });

@@ -1,56 +1,101 @@
-/**
- * CPU time of the HTTP proxy per answer: `node dist/test/bench/proxy-cpu.js [recorder-module]`.
- *
- * Origin and proxies run as processes of their own on loopback, and what is counted is the proxy
- * process's user and system time, so that neither origin nor client is part of it.
- */
+import { strict as assert } from 'node:assert';
 import { type ChildProcess, fork } from 'node:child_process';
-import { Agent, createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openHttpProxy } from '../../proxy/http/server.ts';
-import type { Recorder } from '../../proxy/record/recording.ts';
-import { createDial } from '../../src/base/dial.ts';
-import { silentLog } from '../../src/base/log.ts';
+import { z } from 'zod';
+import { printRecordCosts } from './record-cost.ts';
+import { comparisonTable } from './table.ts';
 
-/** What a recorder module exports: `export const openRecorder: OpenRecorder`. */
-export type OpenRecorder = () => Promise<Recorder>;
-
-export interface ProxyCpu {
-  readonly sizeBytes: number;
-  /** Median CPU microseconds per answer, without a recorder and with it. */
-  readonly plainMicros: number;
-  readonly recordedMicros: number;
-}
-
-const ROUNDS = 9;
+const MIB = 1024 * 1024;
+const ROUNDS = 7;
 const LOADS = [
-  { sizeBytes: 1024, answers: 2_000 },
-  { sizeBytes: 64 * 1024, answers: 1_000 },
-  { sizeBytes: 10 * 1024 * 1024, answers: 20 },
+  { sizeBytes: 1024, answers: 200 },
+  { sizeBytes: 64 * 1024, answers: 100 },
+  { sizeBytes: 10 * MIB, answers: 8 },
 ] as const;
 
+/** What passes, and what the recorder must have done with all of it for the case to be measured. */
+const CASES = [
+  { name: 'same, validators', path: 'noise/tagged', isNew: false, counter: 'recognised' },
+  { name: 'same, none', path: 'noise/plain', isNew: false, counter: 'recorded' },
+  { name: 'new, random', path: 'noise/tagged', isNew: true, counter: 'recorded' },
+  { name: 'new, code', path: 'code/tagged', isNew: true, counter: 'recorded' },
+] as const;
+
+/** `watching` takes every chunk and drops it: what looking at the stream costs by itself. */
+const KINDS = ['plain', 'watching', 'recording'] as const;
+
 /**
- * Measures with and without the recorder that `recorderModule` (a file URL, imported by the proxy
- * process) opens; by default one that only counts bytes. Rounds alternate between the two, so that
- * a busy machine burdens both.
+ * CPU time of the HTTP proxy for an answer, with recording and without. Origin and proxies run as
+ * processes of their own on loopback, and what is counted is the proxy process's time until all it
+ * recorded is durable: neither origin nor client is part of it. Rounds alternate between the
+ * proxies, so that a busy machine burdens all.
  */
-export async function measureProxyCpu(recorderModule: string = import.meta.url): Promise<ProxyCpu[]> {
+export async function runProxyCpu(): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'weir-bench-'));
   const origin = await start('origin');
-  const plain = await start('proxy');
-  const recorded = await start('proxy', recorderModule);
-  const results: ProxyCpu[] = [];
-  for (const { sizeBytes, answers } of LOADS) {
-    const samples: { plain: number[]; recorded: number[] } = { plain: [], recorded: [] };
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const url = `http://127.0.0.1:${origin.port}/${sizeBytes}`;
-      samples.plain.push(await cpuPerAnswer(plain, url, answers));
-      samples.recorded.push(await cpuPerAnswer(recorded, url, answers));
-    }
-    results.push({ sizeBytes, plainMicros: median(samples.plain), recordedMicros: median(samples.recorded) });
+  const proxies: Role[] = [];
+  for (const kind of KINDS) proxies.push(await start(kind, join(directory, kind)));
+  try {
+    for (const load of LOADS) console.log(await measureLoad(origin, proxies, load));
+  } finally {
+    for (const { child } of [origin, ...proxies]) child.disconnect();
+    await Promise.all([origin, ...proxies].map(({ child }) => once(child, 'exit')));
+    await rm(directory, { recursive: true });
   }
-  for (const { child } of [origin, plain, recorded]) child.kill();
-  return results;
+  await printRecordCosts();
+}
+
+interface Load {
+  readonly sizeBytes: number;
+  readonly answers: number;
+}
+
+async function measureLoad(origin: Role, proxies: readonly Role[], load: Load): Promise<string> {
+  const columns = CASES.map(({ name }) => name);
+  const rows = KINDS.map((name) => ({
+    name,
+    samples: Object.fromEntries(columns.map((column): [string, number[]] => [column, []])),
+  }));
+  const perMs = load.sizeBytes < MIB ? 1000 : 1;
+  // The first round warms up.
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const one of CASES) {
+      for (const [index, proxy] of proxies.entries()) {
+        const ms = await cpuPerAnswer(origin, proxy, load, one);
+        if (round > 0) rows[index]?.samples[one.name]?.push(ms * perMs);
+      }
+    }
+  }
+  const unit = perMs === 1 ? 'ms' : 'µs';
+  return `${unit} of CPU for an answer of ${load.sizeBytes / 1024} KiB\n${comparisonTable(columns, rows)}\n`;
+}
+
+/** Numbers the answers whose bytes are new. */
+let answersSoFar = 0;
+
+async function cpuPerAnswer(
+  origin: Role,
+  proxy: Role,
+  { sizeBytes, answers }: Load,
+  { path, isNew, counter }: (typeof CASES)[number],
+): Promise<number> {
+  const agent = new Agent({ keepAlive: true });
+  const url = `http://127.0.0.1:${origin.port}/${path}/${sizeBytes}`;
+  await fetchThrough(proxy.port, `${url}/0`, agent);
+  const before = await usedBy(proxy);
+  for (let i = 0; i < answers; i++)
+    await fetchThrough(proxy.port, `${url}/${isNew ? ++answersSoFar : 0}`, agent);
+  const after = await usedBy(proxy);
+  agent.destroy();
+  const done = after.stats[counter];
+  if (done !== undefined)
+    assert.equal(done - (before.stats[counter] ?? 0), answers, `${counter} by the recorder`);
+  return (after.cpuMs - before.cpuMs) / answers;
 }
 
 interface Role {
@@ -58,102 +103,36 @@ interface Role {
   readonly port: number;
 }
 
-async function start(role: 'origin' | 'proxy', ...rest: string[]): Promise<Role> {
-  const child = fork(fileURLToPath(import.meta.url), [role, ...rest]);
-  return { child, port: await nextMessage(child) };
+const listening = z.object({ port: z.number() });
+const used = z.object({ cpuMs: z.number(), stats: z.record(z.string(), z.number()) });
+
+async function start(...args: string[]): Promise<Role> {
+  const child = fork(fileURLToPath(new URL('proxy-process.js', import.meta.url)), args);
+  return { child, ...listening.parse(await nextMessage(child)) };
 }
 
-function nextMessage(child: ChildProcess): Promise<number> {
+async function usedBy({ child }: Role): Promise<z.infer<typeof used>> {
+  child.send('used');
+  return used.parse(await nextMessage(child));
+}
+
+function nextMessage(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const onExit = (code: number | null): void => reject(new Error(`a bench process ended with ${code}`));
+    const onExit = (code: number | null) => reject(new Error(`a bench process ended with ${code}`));
     child.once('exit', onExit);
     child.once('message', (message) => {
       child.off('exit', onExit);
-      resolve(Number(message));
+      resolve(message);
     });
   });
-}
-
-async function cpuPerAnswer(proxy: Role, url: string, answers: number): Promise<number> {
-  const agent = new Agent({ keepAlive: true });
-  await fetchThrough(proxy.port, url, agent);
-  const before = await cpuMicros(proxy);
-  for (let i = 0; i < answers; i += 1) await fetchThrough(proxy.port, url, agent);
-  const micros = ((await cpuMicros(proxy)) - before) / answers;
-  agent.destroy();
-  return micros;
-}
-
-function cpuMicros({ child }: Role): Promise<number> {
-  child.send('cpu');
-  return nextMessage(child);
 }
 
 function fetchThrough(port: number, path: string, agent: Agent): Promise<void> {
   return new Promise((resolve, reject) => {
     const req = request({ host: '127.0.0.1', port, path, agent }, (answer) => {
+      if (answer.statusCode !== 200) reject(new Error(`${path} was answered ${answer.statusCode}`));
       answer.resume().once('end', resolve).once('error', reject);
     });
     req.once('error', reject).end();
   });
 }
-
-function median(samples: readonly number[]): number {
-  return samples.toSorted((a, b) => a - b)[samples.length >> 1] ?? Number.NaN;
-}
-
-async function serveOrigin(): Promise<number> {
-  const body = Buffer.alloc(10 * 1024 * 1024, 'weir');
-  const server = createServer((req, res) => {
-    const sizeBytes = Number(req.url?.slice(1));
-    res.writeHead(200, { 'Content-Length': sizeBytes }).end(body.subarray(0, sizeBytes));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
-}
-
-async function serveProxy(recorderModule: string | undefined): Promise<number> {
-  const none: Recorder = { begin: () => undefined };
-  const module: { openRecorder: OpenRecorder } | undefined = recorderModule && (await import(recorderModule));
-  const proxy = await openHttpProxy({
-    listen: { host: '127.0.0.1', port: 0 },
-    clients: ['127.0.0.1'],
-    dial: createDial({ allow: ['127.0.0.1'] }),
-    recorder: (await module?.openRecorder()) ?? none,
-    log: silentLog,
-    version: 'bench',
-  });
-  return proxy.address.port;
-}
-
-/** Counts bytes: what watching alone costs. */
-export const openRecorder: OpenRecorder = async () => {
-  let passedBytes = 0;
-  return {
-    begin: () => ({
-      write: (chunk) => void (passedBytes += chunk.length),
-      finish() {},
-      abandon() {},
-    }),
-  };
-};
-
-async function main(role: string | undefined, recorderModule: string | undefined): Promise<void> {
-  if (role === 'origin' || role === 'proxy') {
-    process.on('message', () => {
-      const { user, system } = process.cpuUsage();
-      process.send?.(user + system);
-    });
-    process.on('disconnect', () => process.exit());
-    process.send?.(role === 'origin' ? await serveOrigin() : await serveProxy(recorderModule));
-    return;
-  }
-  for (const { sizeBytes, plainMicros, recordedMicros } of await measureProxyCpu(role)) {
-    console.log(
-      `${sizeBytes} bytes: ${plainMicros.toFixed(0)} µs plain, ${recordedMicros.toFixed(0)} µs recorded`,
-    );
-  }
-}
-
-// Not awaited: a proxy process imports this module again for its recorder.
-if (process.argv[1] === fileURLToPath(import.meta.url)) void main(process.argv[2], process.argv[3]);

@@ -12,7 +12,7 @@ import { countProblems } from './problems.ts';
 import { describe, hex } from './snapshots.ts';
 import type { DeviceFlags } from './with-session.ts';
 
-interface BackupFlags extends DeviceFlags {
+export interface BackupFlags extends DeviceFlags {
   readonly exclude?: string[];
   readonly excludeFile?: string[];
   readonly excludeCaches?: boolean;
@@ -35,7 +35,7 @@ export async function runBackup(paths: string[], flags: BackupFlags): Promise<vo
     paths: wanted,
     tags: flags.tag ?? [],
     cachePath: device.cachePath(wanted),
-    nowNs: BigInt(systemClock.wallMs()) * 1_000_000n,
+    clock: systemClock,
     isExcluded: await exclusions(flags),
     maxFileBytes: flags.excludeLargerThan ?? Number.POSITIVE_INFINITY,
     isOneFileSystem: flags.oneFileSystem === true,

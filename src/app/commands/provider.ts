@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { ProviderFlags } from './operate.ts';
 
 /** The commands of the provider's side. */
 export function addProviderCommands(program: Command): void {
@@ -6,28 +7,38 @@ export function addProviderCommands(program: Command): void {
     .command('serve')
     .description('run the whole appliance: proxy, backup server and console')
     .option('--config <file>', 'configuration file (default: weir.yaml when there is one)')
-    .action(async (flags) => (await import('./serve.ts')).serve(flags));
+    .action(async (flags: ProviderFlags) => (await import('./serve.ts')).serve(flags));
 
   const subscriber = program.command('subscriber').description('who may use the appliance');
   withFlags(subscriber.command('add <name>'))
     .description('add a subscriber; prints an invitation to paste on a device')
     .option('--address <address...>', 'source addresses of the subscriber’s traffic')
-    .action(async (name, flags) => (await import('./operate.ts')).addSubscriber(name, flags));
+    .action(async (name: string, flags: ProviderFlags & { address?: string[] }) =>
+      (await import('./operate.ts')).addSubscriber(name, flags),
+    );
   withFlags(subscriber.command('invite <name>'))
     .description('an invitation for one more device')
-    .action(async (name, flags) => (await import('./operate.ts')).inviteDevice(name, flags));
+    .action(async (name: string, flags: ProviderFlags) =>
+      (await import('./operate.ts')).inviteDevice(name, flags),
+    );
   withFlags(subscriber.command('list'))
     .description('all subscribers')
-    .action(async (flags) => (await import('./operate.ts')).listSubscribers(flags));
+    .action(async (flags: ProviderFlags) => (await import('./operate.ts')).listSubscribers(flags));
   withFlags(subscriber.command('suspend <name>'))
     .description('refuse everything, keep everything')
-    .action(async (name, flags) => (await import('./operate.ts')).suspend(name, true, flags));
+    .action(async (name: string, flags: ProviderFlags) =>
+      (await import('./operate.ts')).suspend(name, true, flags),
+    );
   withFlags(subscriber.command('resume <name>'))
     .description('undo suspend')
-    .action(async (name, flags) => (await import('./operate.ts')).suspend(name, false, flags));
+    .action(async (name: string, flags: ProviderFlags) =>
+      (await import('./operate.ts')).suspend(name, false, flags),
+    );
   withFlags(subscriber.command('revoke <name> <device>'))
     .description('make a device’s token worthless')
-    .action(async (name, device, flags) => (await import('./operate.ts')).revoke(name, device, flags));
+    .action(async (name: string, device: string, flags: ProviderFlags) =>
+      (await import('./operate.ts')).revoke(name, device, flags),
+    );
 }
 
 function withFlags(command: Command): Command {

@@ -9,7 +9,7 @@ import { countProblems } from './problems.ts';
 import { parseSpec } from './snapshots.ts';
 import { type DeviceFlags, withSession } from './with-session.ts';
 
-interface RestoreFlags extends DeviceFlags {
+export interface RestoreFlags extends DeviceFlags {
   readonly target: string;
   readonly overwrite: Overwrite;
   readonly include?: string[];

@@ -6,9 +6,13 @@ import { openDevice, stateDirectory } from '../device.ts';
 import { createOutput } from '../output.ts';
 import type { DeviceFlags } from './with-session.ts';
 
-export async function setup(
-  flags: DeviceFlags & { invite?: string; device: string; again?: boolean },
-): Promise<void> {
+export interface SetupFlags extends DeviceFlags {
+  readonly invite?: string;
+  readonly device: string;
+  readonly again?: boolean;
+}
+
+export async function setup(flags: SetupFlags): Promise<void> {
   const output = createOutput(flags);
   if (flags.invite === undefined)
     throw new WeirError('WEIR_NOT_ENROLLED', 'setup needs an invitation: --invite');

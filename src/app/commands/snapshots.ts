@@ -23,7 +23,11 @@ export async function runSnapshots(flags: DeviceFlags): Promise<void> {
   );
 }
 
-export async function runLs(spec: string, flags: DeviceFlags & { long?: boolean }): Promise<void> {
+export interface LsFlags extends DeviceFlags {
+  readonly long?: boolean;
+}
+
+export async function runLs(spec: string, flags: LsFlags): Promise<void> {
   const output = createOutput(flags);
   const { snapshot, path } = parseSpec(spec);
   const listing = await withSession(flags, (session) => listSnapshot(session, snapshot, path));

@@ -2,6 +2,11 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import type { Overwrite } from '../../../backup/agent/restore.ts';
 import { WeirError } from '../../base/errors.ts';
+import type { BackupFlags } from './backup.ts';
+import type { RestoreFlags } from './restore.ts';
+import type { SetupFlags } from './setup.ts';
+import type { LsFlags } from './snapshots.ts';
+import type { DeviceFlags } from './with-session.ts';
 
 /** The commands of the subscriber's side. Each loads its code when it runs: a start costs a third of that. */
 export function addSubscriberCommands(program: Command): void {
@@ -10,7 +15,7 @@ export function addSubscriberCommands(program: Command): void {
     .option('--invite <invitation>', 'the invitation your provider gave you ("-" reads it from stdin)')
     .option('--device <name>', 'what to call this device', hostname())
     .option('--again', 'enrol anew although this device is enrolled')
-    .action(async (flags) => (await import('./setup.ts')).setup(flags));
+    .action(async (flags: SetupFlags) => (await import('./setup.ts')).setup(flags));
   withFlags(program.command('backup'))
     .argument('<paths...>')
     .description('protect files and directories; what the provider holds already is not sent')
@@ -20,7 +25,9 @@ export function addSubscriberCommands(program: Command): void {
     .option('--exclude-larger-than <bytes>', 'leave out larger files', parseSize)
     .option('--one-file-system', 'stay on the file system of each path')
     .option('--tag <tag...>', 'remember these words with the snapshot')
-    .action(async (paths, flags) => (await import('./backup.ts')).runBackup(paths, flags));
+    .action(async (paths: string[], flags: BackupFlags) =>
+      (await import('./backup.ts')).runBackup(paths, flags),
+    );
   withFlags(program.command('restore'))
     .argument('<snapshot[:path]>', '"latest" or the beginning of an id, and a path in it')
     .requiredOption('-t, --target <directory>', 'where to restore to')
@@ -30,18 +37,20 @@ export function addSubscriberCommands(program: Command): void {
     .option('--keep-setuid', 'restore setuid, setgid and sticky bits')
     .option('-n, --dry-run', 'only say what would be restored')
     .description('bring files back, verified')
-    .action(async (spec, flags) => (await import('./restore.ts')).runRestore(spec, flags));
+    .action(async (spec: string, flags: RestoreFlags) =>
+      (await import('./restore.ts')).runRestore(spec, flags),
+    );
   withFlags(program.command('snapshots'))
     .description('what was backed up when')
-    .action(async (flags) => (await import('./snapshots.ts')).runSnapshots(flags));
+    .action(async (flags: DeviceFlags) => (await import('./snapshots.ts')).runSnapshots(flags));
   withFlags(program.command('ls'))
     .argument('<snapshot[:path]>')
     .option('-l, --long', 'with mode, size and time')
     .description('what a snapshot holds')
-    .action(async (spec, flags) => (await import('./snapshots.ts')).runLs(spec, flags));
+    .action(async (spec: string, flags: LsFlags) => (await import('./snapshots.ts')).runLs(spec, flags));
   withFlags(program.command('status'))
     .description('is this device protected?')
-    .action(async (flags) => (await import('./snapshots.ts')).runStatus(flags));
+    .action(async (flags: DeviceFlags) => (await import('./snapshots.ts')).runStatus(flags));
 }
 
 function withFlags(command: Command): Command {

@@ -158,6 +158,6 @@ describe('what the HTTP proxy gives the recorder', () => {
     for (const [request, answer] of shared)
       expect(isSharedCacheable(request, answer), String(answer)).to.equal(true);
     for (const [request, answer] of own)
-      expect(isSharedCacheable(request, answer), `${request} ${answer}`).to.equal(false);
+      expect(isSharedCacheable(request, answer), [...request, ...answer].join(' ')).to.equal(false);
   });
 });

@@ -1,5 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { expect } from 'chai';
 import {
   ask,
@@ -14,63 +13,8 @@ import {
 } from './harness.ts';
 
 const MIB = 1024 * 1024;
-const LARGE = 50 * MIB;
 
 describe('forwarding by the HTTP proxy', () => {
-  const block = randomBytes(MIB);
-  const largeHash = createHash('sha256');
-  for (let i = 0; i < LARGE / MIB; i += 1) largeHash.update(block);
-  const expected = largeHash.digest('hex');
-
-  for (const framing of ['length', 'chunked']) {
-    it(`streams 50 MB down (${framing})`, async () => {
-      await using origin = await httpOrigin(async (_req, res) => {
-        if (framing === 'length') res.setHeader('Content-Length', LARGE);
-        for (let i = 0; i < LARGE / MIB; i += 1) {
-          if (!res.write(block)) await new Promise((resolve) => res.once('drain', resolve));
-        }
-        res.end();
-      });
-      await using proxy = await testProxy();
-      const answer = await through(proxy.port, origin.port, { method: 'GET' });
-      expect(answer.headers['content-length']).to.equal(framing === 'length' ? String(LARGE) : undefined);
-      expect(await hashOf(answer)).to.equal(expected);
-    });
-
-    it(`streams 50 MB up (${framing})`, async () => {
-      await using origin = await httpOrigin(async (req, res) => res.end(await hashOf(req)));
-      await using proxy = await testProxy();
-      const headers = framing === 'length' ? { 'Content-Length': LARGE } : {};
-      const answer = await through(proxy.port, origin.port, { method: 'PUT', headers }, LARGE / MIB);
-      expect(await textOf(answer)).to.equal(expected);
-    });
-  }
-
-  function through(
-    proxyPort: number,
-    originPort: number,
-    options: { method: string; headers?: Record<string, string | number> },
-    blocks = 0,
-  ): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const path = `http://127.0.0.1:${originPort}/`;
-      const req = httpRequest(
-        { host: '127.0.0.1', port: proxyPort, path, agent: false, ...options },
-        resolve,
-      );
-      req.on('error', reject);
-      let left = blocks;
-      const more = (): void => {
-        while (left > 0) {
-          left -= 1;
-          if (!req.write(block)) return void req.once('drain', more);
-        }
-        req.end();
-      };
-      more();
-    });
-  }
-
   it('rewrites Host, strips hop-by-hop headers, keeps the rest as it was', async () => {
     let seen: IncomingMessage | undefined;
     await using origin = await httpOrigin((req, res) => {
@@ -128,7 +72,7 @@ describe('forwarding by the HTTP proxy', () => {
     expect(linesOf(seen?.rawHeaders ?? [])).to.deep.equal([...headers, 'Connection: keep-alive']);
     const [status, ...received] = answer.slice(0, answer.indexOf('\r\n\r\n')).split('\r\n');
     expect(status).to.equal('HTTP/1.1 200 Fine Indeed');
-    const passed = received.filter((line) => !/^Date: /.test(line));
+    const passed = received.filter((line) => !line.startsWith('Date: '));
     const kept = ['X-One: 1', 'x-ONE: 2', 'Set-Cookie: a', 'Set-Cookie: b', 'Content-Length: 0'];
     expect(passed).to.deep.equal([...kept, 'Connection: close']);
   });
@@ -315,7 +259,9 @@ describe('forwarding by the HTTP proxy', () => {
       socket.once('data', (head) => {
         expect(head.toString()).to.match(/^Expect: 100-continue\r$/m);
         setTimeout(() => socket.write('HTTP/1.1 100 Continue\r\n\r\n'), 50);
-        socket.once('data', (body) => socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n${body}`));
+        socket.once('data', (body) =>
+          socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n${body.toString()}`),
+        );
       });
     });
     await using proxy = await testProxy();
@@ -348,6 +294,7 @@ describe('forwarding by the HTTP proxy', () => {
   it('gives up on a silent origin and on a client that stopped reading', async () => {
     await using origin = await httpOrigin((req, res) => {
       if (req.url === '/endless') {
+        const block = Buffer.alloc(MIB);
         res.on('drain', () => res.write(block));
         res.write(block);
       }
@@ -361,44 +308,8 @@ describe('forwarding by the HTTP proxy', () => {
     expect(origin.connections.every((socket) => socket.destroyed)).to.equal(true);
     stalled.socket.destroy();
   });
-
-  it('pulls no more from the origin than a client reads', async () => {
-    let pulledBytes = 0;
-    await using origin = await httpOrigin((_req, res) => {
-      const more = (): void => {
-        do pulledBytes += block.length;
-        while (res.write(block) && pulledBytes < 500 * MIB);
-      };
-      res.on('drain', more);
-      more();
-    });
-    await using proxy = await testProxy();
-    const clients = Array.from({ length: 20 }, () => rawClient(proxy.port, get(origin)));
-    for (const { socket } of clients) socket.pause();
-    let before = -1;
-    while (before !== pulledBytes) {
-      before = pulledBytes;
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-    // What the kernel buffers on four sockets of each path (up to 6 MiB each) is not the proxy's memory.
-    expect(pulledBytes / clients.length).to.be.below(24 * MIB);
-    expect(process.memoryUsage().arrayBuffers).to.be.below(clients.length * 4 * MIB);
-    for (const { socket } of clients) socket.destroy();
-  });
 });
 
 function linesOf(raw: readonly string[]): string[] {
   return Array.from({ length: raw.length / 2 }, (_, i) => `${raw[2 * i]}: ${raw[2 * i + 1]}`);
-}
-
-async function hashOf(message: IncomingMessage): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of message) hash.update(chunk);
-  return hash.digest('hex');
-}
-
-async function textOf(message: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of message) text += chunk;
-  return text;
 }

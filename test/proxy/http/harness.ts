@@ -39,8 +39,8 @@ export interface Origin extends AsyncDisposable {
   readonly connections: Socket[];
 }
 
-export function httpOrigin(listener: RequestListener): Promise<Origin> {
-  return listenOn(createHttpServer({ keepAliveTimeout: 60_000 }, listener));
+export function httpOrigin(answer: (...exchange: Parameters<RequestListener>) => unknown): Promise<Origin> {
+  return listenOn(createHttpServer({ keepAliveTimeout: 60_000 }, (req, res) => void answer(req, res)));
 }
 
 /** A server that speaks whatever `onConnection` writes. */

@@ -20,7 +20,10 @@ describe('curl as a client of the HTTP proxy', () => {
   let proxy: TestProxy;
   before(async () => {
     origin = await httpOrigin(async (req, res) => {
-      if (req.method === 'GET') return void res.end(bytes);
+      if (req.method === 'GET') {
+        res.end(bytes);
+        return;
+      }
       const hash = createHash('sha256');
       for await (const chunk of req) hash.update(chunk);
       res.end(

@@ -318,7 +318,7 @@ describe('what the HTTP proxy refuses', () => {
 
     it('OPTIONS without forwards left; with some, one less', async () => {
       await using origin = await httpOrigin((req, res) =>
-        res.end(`${req.url} ${req.headers['max-forwards']}`),
+        res.end(`${req.url} ${String(req.headers['max-forwards'])}`),
       );
       await using proxy = await testProxy();
       const options = (forwards: number, path: string): string =>
