@@ -37,8 +37,11 @@ export interface BackupResult {
 export async function backup(options: BackupOptions): Promise<BackupResult> {
   const tally = newTally();
   options.onStart(tally);
-  const session = await openSession(options.enrolment);
   const cache = openFileCache(options.cachePath, options.onProblem);
+  const session = await openSession(options.enrolment).catch((error: unknown) => {
+    cache.discard();
+    throw error;
+  });
   try {
     const announcer = new Announcer(session, tally, options.onProblem);
     const root = await scanAnd(session, announcer, cache, options, tally);

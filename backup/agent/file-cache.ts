@@ -39,12 +39,13 @@ const MAX_PATH_BYTES = 65_536;
 const BLOCK_HEADER_BYTES = 12;
 const NOTHING: ReadonlyMap<string, CachedFile> = new Map();
 
-/** Opens the cache at `path`. `onDamage` is told once when the old one cannot be read to its end. */
+/**
+ * Opens the cache at `path`. `onDamage` is told once when the old one cannot be read to its end.
+ * Throws WEIR_STATE_UNREADABLE when the files themselves cannot be opened.
+ */
 export function openFileCache(path: string, onDamage: (error: WeirError) => void): FileCache {
   const temporary = `${path}.new`;
-  const old = openOld(path);
-  rmSync(temporary, { force: true });
-  const out = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  const { old, out } = openFiles(path, temporary);
   let isOpen = true;
   let next = readBlock();
   writeSync(out, MAGIC);
@@ -99,6 +100,16 @@ function scanOrder(path: string): string {
 interface Block {
   readonly path: string;
   readonly files: ReadonlyMap<string, CachedFile>;
+}
+
+function openFiles(path: string, temporary: string): { old: number | undefined; out: number } {
+  try {
+    const old = openOld(path);
+    rmSync(temporary, { force: true });
+    return { old, out: openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600) };
+  } catch (cause) {
+    throw new WeirError('WEIR_STATE_UNREADABLE', `the cache ${path} cannot be opened`, { cause });
+  }
 }
 
 function openOld(path: string): number | undefined {

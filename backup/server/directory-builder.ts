@@ -7,6 +7,7 @@ import {
   MAX_TREE_DEPTH,
 } from '../../src/content/tree.ts';
 import type { AnnouncedDirectory, AnnouncedEntry } from '../../src/wire/announcement.ts';
+import { MAX_DIRECTORY_OBJECT_BYTES } from '../../src/wire/limits.ts';
 
 /** What a file entry turned out to be; undefined drops the entry. */
 export interface ResolvedFile {
@@ -55,6 +56,13 @@ export function createDirectoryBuilder(known: (number: number) => DirectoryIds):
       throw new WeirError('WEIR_TREE_TOO_DEEP', `a tree is deeper than ${MAX_TREE_DEPTH}`);
     let next = 0;
     const encoded = encodeDirectory(open.map((entry) => complete(entry, () => children[next++])));
+    // A larger one could be kept and never be read back.
+    if (Math.max(encoded.tree.length, encoded.attributes.length) > MAX_DIRECTORY_OBJECT_BYTES) {
+      throw new WeirError(
+        'WEIR_TREE_INVALID',
+        `a directory takes more than ${MAX_DIRECTORY_OBJECT_BYTES} bytes to list`,
+      );
+    }
     orphans.push({ ids: { treeId: encoded.treeId, attributesId: encoded.attributesId }, depth });
     open = [];
     return encoded;

@@ -36,9 +36,11 @@ export function createRecentBodies(): RecentBodies {
     remember(scope, passing, body) {
       const validator = validatorOf(passing);
       if (validator === undefined) return;
+      const key = keyOf(scope, passing);
+      bodies.delete(key);
       const [oldest] = bodies.keys();
       if (bodies.size === MAX_RECENT_BODIES && oldest !== undefined) bodies.delete(oldest);
-      bodies.set(keyOf(scope, passing), { body, validator });
+      bodies.set(key, { body, validator });
     },
     forget(scope, passing) {
       bodies.delete(keyOf(scope, passing));

@@ -8,7 +8,7 @@ import type { Scope } from '../../src/catalog/scope.ts';
 import { contentIdHasher } from '../../src/content/content-id.ts';
 import { fingerprintHasher } from '../../src/content/fingerprint.ts';
 import { identifierOfFile } from '../../src/content/identifier.ts';
-import { createPortionCutter } from './portion-cutter.ts';
+import { createPortionCutter, type PortionCutter } from './portion-cutter.ts';
 import { createRecentBodies, type RecentBodies } from './recent-bodies.ts';
 import type { Passing, Recorder, Recording } from './recording.ts';
 import { createWitnessKey, type WitnessKey } from './witness.ts';
@@ -43,7 +43,7 @@ export interface RecorderStats {
   caught: number;
 }
 
-/** Bytes on their way to the store, for one body and for all. Beyond, the body is not recorded. */
+/** Bytes on their way to the store for one body, and for all with what is being cut. Beyond, it is not recorded. */
 export const MAX_BODY_QUEUE_BYTES = 64 * 1024 * 1024;
 export const MAX_QUEUE_BYTES = 256 * 1024 * 1024;
 
@@ -114,48 +114,41 @@ function recognise(shared: Shared, scope: Scope, passing: Passing): Recording | 
 }
 
 function record(shared: Shared, scope: Scope, passing: Passing): Recording {
-  const { catalog, stats, maxBodyBytes } = shared;
+  const { stats, maxBodyBytes } = shared;
   const nonce = shared.witnessKey.newNonce();
   const witness = shared.witnessKey.start(nonce);
   const id = contentIdHasher();
   const print = fingerprintHasher();
-  let puts = Promise.resolve();
-  let queuedBytes = 0;
+  const queue = createBodyQueue(shared, scope, giveUp);
+  let cutter: PortionCutter | undefined = createPortionCutter(queue.put);
+  const { portions } = cutter;
   let sizeBytes = 0;
   let isGivenUp = false;
 
+  function stop(): void {
+    isGivenUp = true;
+    cutter = undefined;
+    queue.stop();
+  }
+
   function giveUp(error?: unknown): void {
     if (isGivenUp) return;
-    isGivenUp = true;
+    stop();
     stats.dropped++;
     const reason = error === undefined ? 'the store does not keep up' : asWeirError(error).message;
     shared.log.warn('proxy.capture.dropped', { url: passing.url, reason });
   }
 
-  const cutter = createPortionCutter((portions: Portion[]) => {
-    if (isGivenUp) return;
-    const bytes = portions.reduce((sum, portion) => sum + portion.bytes.length, 0);
-    queuedBytes += bytes;
-    shared.queuedBytes += bytes;
-    if (queuedBytes > MAX_BODY_QUEUE_BYTES || shared.queuedBytes > MAX_QUEUE_BYTES) giveUp();
-    const put = isGivenUp ? Promise.resolve() : catalog.contents.putPortions(scope, portions, 'passing');
-    const settled = put.catch(giveUp).finally(() => {
-      queuedBytes -= bytes;
-      shared.queuedBytes -= bytes;
-    });
-    puts = Promise.all([puts, settled]).then(() => undefined);
-  });
-
   async function hold(): Promise<void> {
-    await puts;
+    await queue.settle();
     if (isGivenUp) return;
     const contentId = id.digest();
-    const portions = cutter.portions.list();
     const identifier = identifierOfFile(print.digest());
-    const object = { level: 'file' as const, contentId, sizeBytes, identifier, isProved: false, portions };
+    const file = { level: 'file' as const, contentId, sizeBytes, identifier, isProved: false };
     const { url, etag, lastModified } = passing;
     const capture = { url, contentId, sizeBytes, etag, lastModified, timeMs: shared.clock.wallMs() };
-    const { wasWanted } = await catalog.captures.record(scope, object, capture);
+    const object = { ...file, portions: portions.list() };
+    const { wasWanted } = await shared.catalog.captures.record(scope, object, capture);
     stats.recorded++;
     stats.recordedBytes += sizeBytes;
     if (wasWanted) stats.caught++;
@@ -170,19 +163,76 @@ function record(shared: Shared, scope: Scope, passing: Passing): Recording {
       id.update(chunk);
       print.update(chunk);
       witness.update(chunk);
-      cutter.write(chunk);
+      cutter?.write(chunk);
+      queue.count(cutter?.heldBytes ?? 0);
     },
     finish() {
       if (isGivenUp || sizeBytes === 0) return;
-      cutter.finish();
+      cutter?.finish();
+      cutter = undefined;
+      queue.count(0);
       const held = hold()
         .catch(giveUp)
         .finally(() => shared.underWay.delete(held));
       shared.underWay.add(held);
     },
     abandon() {
-      isGivenUp = true;
+      stop();
       stats.abandoned++;
+    },
+  };
+}
+
+/** The portions of one body on their way to the store, counted against both bounds. */
+interface BodyQueue {
+  put(portions: Portion[]): void;
+  /** States how much of the body waits to be put. */
+  count(heldBytes: number): void;
+  /** Resolves when everything put so far is durable or given up. */
+  settle(): Promise<void>;
+  /** Puts nothing more. */
+  stop(): void;
+}
+
+/** `giveUp` is called when a bound is passed or the store fails; it calls `stop`. */
+function createBodyQueue(shared: Shared, scope: Scope, giveUp: (error?: unknown) => void): BodyQueue {
+  let puts = Promise.resolve();
+  let queuedBytes = 0;
+  let heldBytes = 0;
+  let isStopped = false;
+
+  /** Async, so that a store that throws is a store that rejects. */
+  async function store(portions: Portion[]): Promise<void> {
+    if (!isStopped) await shared.catalog.contents.putPortions(scope, portions, 'passing');
+  }
+
+  function count(nowHeldBytes: number): void {
+    const counted = isStopped ? 0 : nowHeldBytes;
+    shared.queuedBytes += counted - heldBytes;
+    heldBytes = counted;
+    if (!isStopped && shared.queuedBytes > MAX_QUEUE_BYTES) giveUp();
+  }
+
+  return {
+    put(portions) {
+      if (isStopped) return;
+      const bytes = portions.reduce((sum, portion) => sum + portion.bytes.length, 0);
+      queuedBytes += bytes;
+      shared.queuedBytes += bytes;
+      if (queuedBytes > MAX_BODY_QUEUE_BYTES) giveUp();
+      const settled = store(portions)
+        .catch(giveUp)
+        .finally(() => {
+          queuedBytes -= bytes;
+          shared.queuedBytes -= bytes;
+        });
+      puts = Promise.all([puts, settled]).then(() => undefined);
+    },
+    count,
+    settle: () => puts,
+    stop() {
+      isStopped = true;
+      count(0);
     },
   };
 }

@@ -1,20 +1,20 @@
 import { readFile } from 'node:fs/promises';
-import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { parse } from 'yaml';
+import { parseDocument } from 'yaml';
 import { z } from 'zod';
+import { addressRanges } from '../base/address-ranges.ts';
 import { systemCode, WeirError } from '../base/errors.ts';
 
 const port = z.int().min(0).max(65_535);
 const cidr = z.string().refine(isCidr, 'is not a range like 10.0.0.0/8');
 const listener = (defaultHost: string, defaultPort: number) => ({
-  host: z.string().default(defaultHost),
+  host: z.string().min(1).default(defaultHost),
   port: port.default(defaultPort),
 });
 
 /** Everything `weir.yaml` may say. Every key has a default; unknown keys are refused. */
 const schema = z.strictObject({
-  dataDirectory: z.string().default('./weir-data'),
+  dataDirectory: z.string().min(1).default('./weir-data'),
   roles: z.array(z.enum(['proxy', 'backup', 'console'])).default(['proxy', 'backup', 'console']),
   proxy: z
     .strictObject({
@@ -36,8 +36,8 @@ const schema = z.strictObject({
     .strictObject({
       ...listener('0.0.0.0', 7400),
       /** The name or address under which agents reach this server; it goes into invitations. */
-      publicHost: z.string().default('localhost'),
-      publicPort: port.optional(),
+      publicHost: z.string().min(1).max(253).default('localhost'),
+      publicPort: port.min(1).optional(),
     })
     .prefault({}),
   console: z.strictObject(listener('127.0.0.1', 7480)).prefault({}),
@@ -84,7 +84,10 @@ export async function loadConfig(path: string | undefined): Promise<Config> {
 
 function parseYaml(text: string, source: string): unknown {
   try {
-    return parse(text);
+    const document = parseDocument(text);
+    const [problem] = [...document.errors, ...document.warnings];
+    if (problem !== undefined) throw problem;
+    return document.toJS();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new WeirError('WEIR_CONFIG_INVALID', `${source} is not YAML: ${reason}`, { cause });
@@ -104,7 +107,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function isCidr(text: string): boolean {
-  const [address = '', bits = ''] = text.split('/');
-  const family = isIP(address);
-  return family !== 0 && /^\d+$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128);
+  try {
+    addressRanges([text]);
+    return true;
+  } catch {
+    return false;
+  }
 }

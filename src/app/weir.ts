@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { asWeirError, ERRORS } from '../base/errors.ts';
+import { asWeirError, ERRORS, WeirError } from '../base/errors.ts';
 import { addProviderCommands } from './commands/provider.ts';
 import { addSubscriberCommands } from './commands/subscriber.ts';
 import { addTourCommand } from './commands/tour.ts';
@@ -20,8 +20,9 @@ addTourCommand(program);
 process.once('SIGINT', () => {
   // `serve` takes the signal for itself; anything else may be cut off at any point and resumes.
   if (process.argv[2] === 'serve' || process.argv[2] === 'tour') return;
-  process.stderr.write('\nweir: interrupted; run the command again and it resumes\n');
-  process.exit(ERRORS.WEIR_INTERRUPTED.exit);
+  const interrupted = new WeirError('WEIR_INTERRUPTED', 'interrupted');
+  createOutput({}).error(interrupted);
+  process.exit(interrupted.exitCode);
 });
 
 try {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { assert } from '../base/assert.ts';
 import { ByteReader, ByteWriter } from '../base/binary.ts';
 import { WeirError } from '../base/errors.ts';
 import { CONTENT_ID_BYTES } from '../content/content-id.ts';
@@ -28,7 +29,8 @@ export interface Captures {
   lookUp(scope: Scope, url: string): Promise<Capture | undefined>;
 }
 
-const MAX_URL_BYTES = 8192;
+/** Four times what the proxy takes: the characters of a URL may be percent-encoded here. */
+const MAX_URL_BYTES = 32 * 1024;
 const MAX_VALIDATOR_BYTES = 1024;
 
 const captureCodec = {
@@ -46,7 +48,7 @@ const captureCodec = {
     const from = new ByteReader(bytes, (reason) => {
       throw new WeirError('WEIR_STORE_CORRUPT', `a capture record cannot be read: ${reason}`);
     });
-    return {
+    const capture = {
       url: from.prefixedText(MAX_URL_BYTES),
       contentId: from.bytes(CONTENT_ID_BYTES),
       sizeBytes: from.varint(),
@@ -54,6 +56,8 @@ const captureCodec = {
       lastModified: from.prefixedText(MAX_VALIDATOR_BYTES) || undefined,
       timeMs: from.varint(),
     };
+    from.end();
+    return capture;
   },
 };
 
@@ -65,6 +69,8 @@ const ledger: Collection<Capture> = { name: 'ledger', indexes: [], ...captureCod
 export function openCaptures(records: Records, contents: Contents, watchList: WatchList): Captures {
   return {
     async record(scope, object, capture) {
+      const urlBytes = Buffer.byteLength(capture.url);
+      assert(urlBytes <= MAX_URL_BYTES, `a URL of ${urlBytes} bytes`);
       const kept = { ...capture, etag: cut(capture.etag), lastModified: cut(capture.lastModified) };
       const ended = watchList.end(scope, object.identifier, object.sizeBytes);
       const operations: Operation[] = [

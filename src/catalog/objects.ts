@@ -42,7 +42,7 @@ export const objects: Collection<HeldObject> = {
     out.u8(1);
     out.varint(object.scope);
     out.u8(LEVELS[object.level]);
-    out.u8(object.isProved ? 1 : 0);
+    out.flag(object.isProved);
     out.varint(object.sizeBytes);
     out.u48(object.identifier);
     out.bytes(object.contentId);
@@ -55,12 +55,13 @@ export const objects: Collection<HeldObject> = {
     if (from.u8() !== 1) corrupt('unknown version');
     const scope = from.varint();
     const level = LEVEL_NAMES[from.u8()] ?? corrupt('unknown level');
-    const isProved = from.u8() === 1;
+    const isProved = from.flag();
     const sizeBytes = from.varint();
     const identifier = from.u48();
     const contentId = from.bytes(CONTENT_ID_BYTES);
     const pages = from.varint();
-    const portions = portionList(from.prefixedBytes(MAX_LIST_BYTES));
+    const portions = unpackList(from.prefixedBytes(MAX_LIST_BYTES));
+    from.end();
     return { scope, level, contentId, sizeBytes, identifier, isProved, portions, pages };
   },
 };
@@ -70,7 +71,7 @@ const portionPages: Collection<PortionList> = {
   name: 'portion_pages',
   indexes: [],
   encode: (list) => list.packed,
-  decode: (bytes) => portionList(Buffer.from(bytes)),
+  decode: (bytes) => unpackList(Buffer.from(bytes)),
 };
 
 export interface NewObject {
@@ -122,6 +123,11 @@ export async function listPortions(
   const keys = Array.from({ length: object.pages }, (_, page) => pageKey(key, page));
   const pages = await records.get(portionPages, keys);
   return portionList(Buffer.concat(pages.map((page) => page?.packed ?? corrupt('a page is missing'))));
+}
+
+function unpackList(packed: Buffer): PortionList {
+  if (packed.length % PACKED_PORTION_BYTES !== 0) corrupt('half a portion');
+  return portionList(packed);
 }
 
 function pageKey(key: Uint8Array, page: number): Buffer {

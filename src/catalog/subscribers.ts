@@ -179,6 +179,7 @@ class StoredSubscribers implements Subscribers {
     ) {
       throw new WeirError('WEIR_INVITATION_INVALID', 'the invitation is unknown, used or over');
     }
+    if (record.isSuspended) refuseSuspended(record.name);
     const token = this.#random(TOKEN_BYTES);
     const isNew = address !== undefined && !this.#byAddress.has(address);
     const changed = isNew ? { ...record, addresses: [...record.addresses, address] } : record;
@@ -192,7 +193,7 @@ class StoredSubscribers implements Subscribers {
       expectRecord(invitations, key, found),
       putRecord(invitations, key, { ...found, isUsed: true }),
       putRecord(devices, tokenKey(token), device),
-      ...(isNew ? change(record, changed) : []),
+      ...change(record, changed),
     ]);
     return { token, subscriber: this.#remember(changed) };
   }
@@ -203,8 +204,7 @@ class StoredSubscribers implements Subscribers {
     if (device === undefined || subscriber === undefined || device.isRevoked) {
       throw new WeirError('WEIR_TOKEN_REFUSED', 'the token is unknown or revoked');
     }
-    if (subscriber.isSuspended)
-      throw new WeirError('WEIR_SUBSCRIBER_SUSPENDED', `${subscriber.name} is suspended`);
+    if (subscriber.isSuspended) refuseSuspended(subscriber.name);
     return { subscriber, name: device.name };
   }
 
@@ -252,6 +252,10 @@ class StoredSubscribers implements Subscribers {
       });
     }
   }
+}
+
+function refuseSuspended(name: string): never {
+  throw new WeirError('WEIR_SUBSCRIBER_SUSPENDED', `${name} is suspended`);
 }
 
 function change(from: SubscriberRecord, to: SubscriberRecord): Operation[] {

@@ -51,13 +51,15 @@ const watchRecords: Collection<WatchRecord> = {
     const from = new ByteReader(bytes, (reason) => {
       throw new WeirError('WEIR_STORE_CORRUPT', `a watch record cannot be read: ${reason}`);
     });
-    return {
+    const record = {
       scope: from.varint(),
       identifier: from.u48(),
       sizeBytes: from.varint(),
       deadlineMs: from.varint(),
       priority: from.varint(),
     };
+    from.end();
+    return record;
   },
 };
 

@@ -156,6 +156,7 @@ function entryReader(
     const shared = columns.shared.u8();
     if (shared > previousName.length) malformed('a name shares more than there is');
     const name = previousName.slice(0, shared) + columns.suffix.terminatedByteString(MAX_NAME_BYTES);
+    if (name.length > MAX_NAME_BYTES) malformed('a name is too long');
     seconds += columns.seconds.signedVarint();
     if (!Number.isSafeInteger(seconds)) malformed('a time is out of range');
     const named = {
@@ -175,7 +176,7 @@ function entryReader(
     const step = columns.known.signedVarint();
     if (step === 0) return { kind, ...named, known: undefined };
     known += step > 0 ? step - 1 : step;
-    if (known < 0) malformed('a known directory has no number');
+    if (known < 0 || !Number.isSafeInteger(known)) malformed('a known directory has no number');
     return { kind, ...named, known };
   };
 }
@@ -190,6 +191,7 @@ interface EntryClass {
 function readClasses(from: ByteReader): EntryClass[] {
   const classes: EntryClass[] = [];
   while (from.remaining > 0) {
+    if (classes.length === MAX_BATCH_ENTRIES) malformed('a batch has more classes than entries');
     const kind = KINDS[from.u8()] ?? malformed('an entry is of an unknown kind');
     classes.push({
       kind,

@@ -62,10 +62,9 @@ export function writeCompressed(out: ByteWriter, bytes: Uint8Array): void {
 export function readCompressed(from: ByteReader, maxBytes: number): Buffer {
   const sizeBytes = from.varint(maxBytes);
   const packed = from.prefixedBytes(maxBytes);
-  if (sizeBytes === 0) return Buffer.alloc(0);
   let bytes: Buffer;
   try {
-    bytes = brotliDecompressSync(packed, { maxOutputLength: sizeBytes });
+    bytes = brotliDecompressSync(packed, { maxOutputLength: Math.max(1, sizeBytes) });
   } catch (cause) {
     throw new WeirError('WEIR_WIRE_MALFORMED', 'a compressed part cannot be read', { cause });
   }

@@ -21,7 +21,8 @@ export function encodeFrameHeader(type: number, payloadBytes: number): Buffer {
 
 /**
  * The frames in a stream of bytes. `maxBytes` gives the bound on the payload of the next one, and
- * with it on what is held.
+ * with it on what is held: pieces are gathered in place, since a million of one byte each would
+ * hold a hundred times their bytes. A payload that came in one piece is a view of it.
  * Throws WEIR_WIRE_TOO_LARGE at a length above the bound, and WEIR_WIRE_MALFORMED when the stream
  * ends inside a frame.
  */
@@ -29,27 +30,40 @@ export async function* readFrames(
   stream: AsyncIterable<Buffer>,
   maxBytes: () => number,
 ): AsyncGenerator<Frame> {
-  let chunks: Buffer[] = [];
-  let held = 0;
-  let wanted = FRAME_HEADER_BYTES;
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
+  let headerBytes = 0;
+  let gathered: Buffer | undefined;
+  let gatheredBytes = 0;
   for await (const chunk of stream) {
-    chunks.push(chunk);
-    held += chunk.length;
-    while (held >= wanted) {
-      const [first = chunk] = chunks;
-      const joined = chunks.length === 1 ? first : Buffer.concat(chunks, held);
-      const length = joined.readUInt32LE(0);
-      if (length > maxBytes()) {
-        throw new WeirError('WEIR_WIRE_TOO_LARGE', `a message of ${length} bytes is above ${maxBytes()}`);
+    let rest = chunk;
+    while (rest.length > 0) {
+      const taken = rest.copy(header, headerBytes);
+      headerBytes += taken;
+      rest = rest.subarray(taken);
+      if (headerBytes < FRAME_HEADER_BYTES) break;
+      const length = payloadLength(header, maxBytes());
+      if (gathered === undefined && rest.length >= length) {
+        yield { type: header.readUInt8(4), payload: rest.subarray(0, length) };
+        rest = rest.subarray(length);
+        headerBytes = 0;
+        continue;
       }
-      wanted = FRAME_HEADER_BYTES + length;
-      chunks = [joined];
-      if (held < wanted) break;
-      yield { type: joined.readUInt8(4), payload: joined.subarray(FRAME_HEADER_BYTES, wanted) };
-      chunks = [joined.subarray(wanted)];
-      held -= wanted;
-      wanted = FRAME_HEADER_BYTES;
+      gathered ??= Buffer.allocUnsafeSlow(length);
+      const copied = rest.copy(gathered, gatheredBytes);
+      gatheredBytes += copied;
+      rest = rest.subarray(copied);
+      if (gatheredBytes < length) break;
+      yield { type: header.readUInt8(4), payload: gathered };
+      gathered = undefined;
+      gatheredBytes = 0;
+      headerBytes = 0;
     }
   }
-  if (held > 0) throw new WeirError('WEIR_WIRE_MALFORMED', 'the stream ends inside a message');
+  if (headerBytes > 0) throw new WeirError('WEIR_WIRE_MALFORMED', 'the stream ends inside a message');
+}
+
+function payloadLength(header: Buffer, maxBytes: number): number {
+  const length = header.readUInt32LE(0);
+  if (length <= maxBytes) return length;
+  throw new WeirError('WEIR_WIRE_TOO_LARGE', `a message of ${length} bytes is above ${maxBytes}`);
 }

@@ -34,6 +34,7 @@ export function decodeInvitation(text: string): Invitation {
   const token = from.bytes(TOKEN_BYTES);
   const pin = from.bytes(PIN_BYTES);
   from.end();
+  if (host === '' || port === 0) refuse('it names no provider');
   return { host, port, token, pin };
 }
 

@@ -44,13 +44,13 @@ export const welcome: Codec<Welcome> = codec(
   (out, message) => {
     out.bytes(message.nonce);
     out.bytes(message.salt);
-    out.u8(message.knowsDirectories ? 1 : 0);
+    out.flag(message.knowsDirectories);
     out.prefixedText(message.subscriberName);
   },
   (from) => ({
     nonce: from.bytes(NONCE_BYTES),
     salt: from.bytes(SALT_BYTES),
-    knowsDirectories: from.u8() === 1,
+    knowsDirectories: from.flag(),
     subscriberName: from.prefixedText(MAX_TEXT_BYTES),
   }),
 );
@@ -116,7 +116,7 @@ export const candidates: Codec<readonly (readonly Candidate[])[]> = codec(
     for (const item of items) {
       out.varint(item.length);
       for (const { digest, isProved } of item) {
-        out.u8(isProved ? 1 : 0);
+        out.flag(isProved);
         out.byteString(digest);
       }
     }
@@ -124,7 +124,7 @@ export const candidates: Codec<readonly (readonly Candidate[])[]> = codec(
   (from) =>
     repeat(from.varint(MAX_BATCH_DIRECTORY_ASKS), () =>
       repeat(from.varint(MAX_CANDIDATES), () => ({
-        isProved: from.u8() === 1,
+        isProved: from.flag(),
         digest: from.byteString(DIGEST_BYTES),
       })),
     ),
@@ -149,7 +149,8 @@ export const choice: Codec<Choice> = codec(
   (from) => {
     const chosen = readCompressed(from, MAX_BATCH_COLUMN_BYTES);
     const proof = from.prefixedBytes(PROOF_BYTES);
-    return { chosen, proof: proof.length === PROOF_BYTES ? proof : undefined };
+    if (proof.length > 0 && proof.length < PROOF_BYTES) malformed('a proof is too short');
+    return { chosen, proof: proof.length > 0 ? proof : undefined };
   },
 );
 
@@ -165,12 +166,12 @@ export interface Verdict {
 export const verdict: Codec<Verdict> = codec(
   67,
   (out, { isAccepted, lost }) => {
-    out.u8(isAccepted ? 1 : 0);
+    out.flag(isAccepted);
     out.varint(lost.length);
     for (const index of lost) out.varint(index);
   },
   (from) => ({
-    isAccepted: from.u8() === 1,
+    isAccepted: from.flag(),
     lost: repeat(from.varint(MAX_BATCH_PORTIONS), () => from.varint()),
   }),
 );
@@ -220,6 +221,7 @@ export const askPortions: Codec<readonly PortionedFile[]> = codec(
     return repeat(from.varint(MAX_BATCH_ENTRIES), () => {
       file += from.varint(MAX_BATCH_ENTRIES);
       const flags = from.u8();
+      if (flags > (IS_LAST | IS_ASKED | IS_CHANGED)) malformed('a file has unknown flags');
       const isAsked = (flags & IS_ASKED) !== 0;
       const changed =
         (flags & IS_CHANGED) === 0
@@ -251,12 +253,12 @@ export const upload: Codec<Upload> = codec(
   7,
   (out, message) => {
     out.varint(message.portions);
-    out.u8(message.isCompressed ? 1 : 0);
+    out.flag(message.isCompressed);
     out.bytes(message.bytes);
   },
   (from) => {
     const portions = from.varint(MAX_BATCH_PORTIONS);
-    const isCompressed = from.u8() === 1;
+    const isCompressed = from.flag();
     if (from.remaining > MAX_UPLOAD_BYTES + 1024) malformed('an upload is too large');
     return { portions, isCompressed, bytes: from.bytes(from.remaining) };
   },

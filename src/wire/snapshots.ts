@@ -199,6 +199,7 @@ export const fetch: Codec<readonly number[]> = codec(
       const step = from.varint();
       if (step === 0) malformed('a file is asked for twice');
       file += step;
+      if (!Number.isSafeInteger(file)) malformed('a file is beyond any number');
       return file;
     });
   },

@@ -4,6 +4,7 @@ import { type BackupOptions, backup } from '../../backup/agent/backup.ts';
 import { type RestoreOptions, restore } from '../../backup/agent/restore.ts';
 import { type Enrolment, openSession } from '../../backup/agent/session.ts';
 import type { Tally } from '../../backup/agent/tally.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import type { WeirError } from '../../src/base/errors.ts';
 import type { Snapshot } from '../../src/wire/snapshots.ts';
 
@@ -40,7 +41,7 @@ export function testDevice(enrolment: Enrolment, state: string, paths: readonly 
         tags: [],
         cachePath,
         // Later than any file was made, so that every file counts as settled.
-        nowNs: BigInt(Date.now() + 1000) * 1_000_000n,
+        clock: { ...systemClock, wallMs: () => systemClock.wallMs() + 1000 },
         isExcluded: () => false,
         maxFileBytes: Number.POSITIVE_INFINITY,
         isOneFileSystem: false,
@@ -82,7 +83,9 @@ export async function codeOf(action: Promise<unknown>): Promise<string | undefin
     await action;
     return undefined;
   } catch (error) {
-    return error instanceof Error && 'code' in error ? String(error.code) : `not a WeirError: ${String(error)}`;
+    return error instanceof Error && 'code' in error
+      ? String(error.code)
+      : `not a WeirError: ${String(error)}`;
   }
 }
 

@@ -19,7 +19,7 @@ import { codeOf, codes, type Outcome, type TestDevice, testDevice } from './devi
 import { openProvider, type TestProvider, temporaryDirectory } from './provider.ts';
 import { describeTree, differences } from './tree.ts';
 
-const FILES = 600;
+const FILES = 200;
 const LARGE_BYTES = 4 * 1024 * 1024;
 /** A directory's entries again, compressed, with the messages around them. */
 const METADATA_BYTES = 12 * 1024;
@@ -32,24 +32,30 @@ describe('the next backup', function () {
   let device: TestDevice;
   let first: Outcome;
 
-  beforeEach(async () => {
+  before(async () => {
     directory = await temporaryDirectory();
     provider = await openProvider(join(directory.path, 'provider'));
-    home = join(directory.path, 'home');
+  });
+
+  after(async () => {
+    await provider[Symbol.asyncDispose]();
+    await directory[Symbol.asyncDispose]();
+  });
+
+  beforeEach(async () => {
+    const name = randomBytes(4).toString('hex');
+    home = join(directory.path, name);
     for (let at = 0; at < FILES; at++) {
       const inside = join(home, `d${at % 12}`);
       mkdirSync(inside, { recursive: true });
       writeFileSync(join(inside, `f${at}`), randomBytes(2000 + at));
     }
     writeFileSync(join(home, 'large'), randomBytes(LARGE_BYTES));
-    device = testDevice(await provider.enrol('ada'), directory.path, [home]);
+    device = testDevice(await provider.enrol(name), directory.path, [home]);
     first = await device.backup();
   });
 
-  afterEach(async () => {
-    await provider[Symbol.asyncDispose]();
-    await directory[Symbol.asyncDispose]();
-  });
+  afterEach(() => rmSync(home, { recursive: true }));
 
   /** The id of the home as a snapshot has it. What is above it changes by itself. */
   async function homeIn({ snapshot }: Outcome): Promise<string> {
@@ -142,14 +148,14 @@ describe('the next backup', function () {
   }
 
   it('of another device knows what the first one gave', async () => {
-    const other = testDevice(await provider.enrol('ada'), directory.path, [home]);
+    const other = testDevice(await provider.enrol(home.slice(-8)), directory.path, [home]);
     const second = await other.backup();
     expect(second.snapshot.bytes.uploadedBytes).to.equal(0);
     expect(second.up).to.be.at.most(4096);
   });
 
   it('of another subscriber knows nothing of it', async () => {
-    const other = testDevice(await provider.enrol('bob'), directory.path, [home]);
+    const other = testDevice(await provider.enrol(`not ${home.slice(-8)}`), directory.path, [home]);
     const second = await other.backup();
     expect(second.snapshot.bytes.uploadedBytes).to.equal(second.snapshot.bytes.totalBytes);
   });
@@ -158,7 +164,9 @@ describe('the next backup', function () {
     const target = join(directory.path, 'back');
     const { problems } = await device.restore(home, target);
     expect(codes(problems)).to.deep.equal([]);
-    expect(differences(describeTree(home), describeTree(target))).to.deep.equal([]);
+    const left = differences(describeTree(home), describeTree(target));
+    rmSync(target, { recursive: true });
+    expect(left).to.deep.equal([]);
   }
 
   async function expectNoSessions(): Promise<void> {

@@ -1,12 +1,19 @@
 import { createHash } from 'node:crypto';
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 
-/** What stands at each path below a directory: path as a byte string, everything that must come back. */
-export type Described = ReadonlyMap<string, string>;
+/** What stands at each path below a directory. Paths are byte strings. */
+export type Described = ReadonlyMap<string, Thing>;
 
-/** Describes all below `root`, names as bytes. The root itself is ".", by kind alone. */
+export interface Thing {
+  readonly kind: 'file' | 'directory' | 'link';
+  /** Everything that must come back exactly. */
+  readonly what: string;
+  readonly mtimeNs: bigint;
+}
+
+/** Describes all below `root`; the root itself is left out. */
 export function describeTree(root: string): Described {
-  const found = new Map<string, string>();
+  const found = new Map<string, Thing>();
   const waiting = [''];
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
     for (const name of readdirSync(bytesOf(join(root, at)), 'latin1')) {
@@ -18,22 +25,30 @@ export function describeTree(root: string): Described {
   return new Map([...found].toSorted(([left], [right]) => (left < right ? -1 : 1)));
 }
 
+/** Times come back to the microsecond. */
+const TIME_TOLERANCE_NS = 1000n;
+
 /** The lines in which two trees differ; none when they are the same. */
 export function differences(left: Described, right: Described): string[] {
   const lines: string[] = [];
-  for (const [path, what] of left)
-    if (right.get(path) !== what) lines.push(`${path}: ${what} / ${right.get(path) ?? 'missing'}`);
+  for (const [path, thing] of left) {
+    const other = right.get(path);
+    const apartNs = thing.mtimeNs - (other?.mtimeNs ?? 0n);
+    const isSameTime = apartNs < TIME_TOLERANCE_NS && -apartNs < TIME_TOLERANCE_NS;
+    if (other?.what !== thing.what || !isSameTime)
+      lines.push(`${path}: ${thing.what} ${thing.mtimeNs} / ${other?.what ?? 'missing'} ${other?.mtimeNs ?? ''}`);
+  }
   for (const path of right.keys()) if (!left.has(path)) lines.push(`${path}: too much`);
   return lines;
 }
 
-function describe(path: string): string {
+function describe(path: string): Thing {
   const stat = lstatSync(bytesOf(path), { bigint: true });
-  const micros = stat.mtimeNs / 1000n - (stat.mtimeNs < 0n && stat.mtimeNs % 1000n !== 0n ? 1n : 0n);
-  const meta = `${(Number(stat.mode) & 0o7777).toString(8)} ${stat.uid}:${stat.gid} ${micros}`;
-  if (stat.isSymbolicLink()) return `link ${micros} -> ${readlinkSync(bytesOf(path), 'latin1')}`;
-  if (stat.isDirectory()) return `directory ${meta}`;
-  return `file ${meta} ${stat.size} ${sha256(path)}`;
+  const { mtimeNs } = stat;
+  if (stat.isSymbolicLink()) return { kind: 'link', what: `-> ${readlinkSync(bytesOf(path), 'latin1')}`, mtimeNs };
+  const meta = `${(Number(stat.mode) & 0o7777).toString(8)} ${stat.uid}:${stat.gid}`;
+  if (stat.isDirectory()) return { kind: 'directory', what: `${meta} directory`, mtimeNs };
+  return { kind: 'file', what: `${meta} ${stat.size} ${sha256(path)}`, mtimeNs };
 }
 
 const buffer = Buffer.allocUnsafe(4 * 1024 * 1024);

@@ -110,7 +110,14 @@ describe('binary fields', () => {
   });
 
   it('refuses varints that are padded, too long, too large or cut off', () => {
-    for (const hex of ['8000', '808000', 'ff00', 'ffffffffffffff1f', 'ffffffffffffff7f', '8080808080808080']) {
+    for (const hex of [
+      '8000',
+      '808000',
+      'ff00',
+      'ffffffffffffff1f',
+      'ffffffffffffff7f',
+      '8080808080808080',
+    ]) {
       expect(() => reader(Buffer.from(hex, 'hex')).varint(), hex).to.throw(Refused);
     }
     for (const hex of ['', '80', 'ffff']) {

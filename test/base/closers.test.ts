@@ -18,14 +18,15 @@ describe('closers', () => {
     );
   });
 
+  const rejecting = async (error: Error) => {
+    throw error;
+  };
+  const throwing = (error: Error) => {
+    throw error;
+  };
   for (const [how, fail] of [
-    ['rejects', (error: Error) => Promise.reject(error)],
-    [
-      'throws',
-      (error: Error) => {
-        throw error;
-      },
-    ],
+    ['rejects', rejecting],
+    ['throws', throwing],
   ] as const) {
     it(`go on when one ${how}, then throw the first failure`, async () => {
       const closers = createClosers();

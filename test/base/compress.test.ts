@@ -23,11 +23,11 @@ function bomb(blocks: number, statedBytes: number, singleSegment = true): Buffer
   return Buffer.concat([head, body]);
 }
 
-/** The most resident memory the process grew by while `body` ran. */
+/** What the process's greatest resident memory so far grew by while `body` ran. */
 function growthBytes(body: () => void): number {
-  const before = process.memoryUsage.rss();
+  const before = process.resourceUsage().maxRSS;
   body();
-  return process.memoryUsage.rss() - before;
+  return (process.resourceUsage().maxRSS - before) * 1024;
 }
 
 describe('zstd frames', () => {
@@ -66,12 +66,12 @@ describe('zstd frames', () => {
   });
 
   it('cost no more than the size expected, however far they would unpack', () => {
-    const tenGiB = bomb(81_920, 81_920 * 131_072);
-    const lying = bomb(81_920, 1000);
+    const large = bomb(3000, 3000 * 131_072);
+    const lying = bomb(3000, 1000);
     const wide = bomb(1, 131_072, false);
     const grown = growthBytes(() => {
       for (let run = 0; run < 20; run++) {
-        expect(zstdDecompress(tenGiB, 1000)).to.equal(undefined);
+        expect(zstdDecompress(large, 1000)).to.equal(undefined);
         expect(zstdDecompress(lying, 1000)).to.equal(undefined);
         const content = zstdDecompress(wide, 131_072);
         expect(content === undefined || content.length === 131_072).to.equal(true);

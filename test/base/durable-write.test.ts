@@ -73,7 +73,9 @@ describe('durable write', () => {
   it('takes a write of nothing for a full disk, and leaves the old file', async () => {
     const path = join(directory, 'file');
     await writeFile(path, 'old');
-    const failure = await replaceFile(watched([], 0), path, Buffer.from('new')).catch((error: unknown) => error);
+    const failure = await replaceFile(watched([], 0), path, Buffer.from('new')).catch(
+      (error: unknown) => error,
+    );
     expect(failure).to.be.instanceOf(WeirError).with.property('code', 'WEIR_STORE_FULL');
     expect(await readFile(path, 'utf8')).to.equal('old');
   });

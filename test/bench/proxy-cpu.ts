@@ -11,11 +11,11 @@ import { printRecordCosts } from './record-cost.ts';
 import { comparisonTable } from './table.ts';
 
 const MIB = 1024 * 1024;
-const ROUNDS = 7;
+const ROUNDS = 5;
 const LOADS = [
-  { sizeBytes: 1024, answers: 200 },
-  { sizeBytes: 64 * 1024, answers: 100 },
-  { sizeBytes: 10 * MIB, answers: 8 },
+  { sizeBytes: 1024, answers: 100 },
+  { sizeBytes: 64 * 1024, answers: 60 },
+  { sizeBytes: 10 * MIB, answers: 6 },
 ] as const;
 
 /** What passes, and what the recorder must have done with all of it for the case to be measured. */
@@ -37,14 +37,14 @@ const KINDS = ['plain', 'watching', 'recording'] as const;
  */
 export async function runProxyCpu(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'weir-bench-'));
-  const origin = await start('origin');
-  const proxies: Role[] = [];
-  for (const kind of KINDS) proxies.push(await start(kind, join(directory, kind)));
+  const roles: Role[] = [];
   try {
-    for (const load of LOADS) console.log(await measureLoad(origin, proxies, load));
+    const origin = await start('origin');
+    roles.push(origin);
+    for (const kind of KINDS) roles.push(await start(kind, join(directory, kind)));
+    for (const load of LOADS) console.log(await measureLoad(origin, roles.slice(1), load));
   } finally {
-    for (const { child } of [origin, ...proxies]) child.disconnect();
-    await Promise.all([origin, ...proxies].map(({ child }) => once(child, 'exit')));
+    await Promise.all(roles.map(stop));
     await rm(directory, { recursive: true });
   }
   await printRecordCosts();
@@ -109,6 +109,13 @@ const used = z.object({ cpuMs: z.number(), stats: z.record(z.string(), z.number(
 async function start(...args: string[]): Promise<Role> {
   const child = fork(fileURLToPath(new URL('proxy-process.js', import.meta.url)), args);
   return { child, ...listening.parse(await nextMessage(child)) };
+}
+
+async function stop({ child }: Role): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.disconnect();
+  await ended;
 }
 
 async function usedBy({ child }: Role): Promise<z.infer<typeof used>> {

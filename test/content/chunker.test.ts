@@ -85,7 +85,9 @@ describe('chunker', () => {
   it('cuts as it has always cut: the cuts are part of the format', () => {
     const lengths = portionLengths(chance(20_261_120).bytes(8 * 1024 * 1024));
     expect(lengths.slice(0, 6)).to.deep.equal([67_756, 37_489, 68_084, 29_038, 70_184, 71_891]);
-    expect(createHash('sha256').update(lengths.join()).digest('hex')).to.equal('967536d617e2d0f619d86be4c0f0d70a4d78de2d4270bd2a51740f23dc894e0e');
+    expect(createHash('sha256').update(lengths.join()).digest('hex')).to.equal(
+      '967536d617e2d0f619d86be4c0f0d70a4d78de2d4270bd2a51740f23dc894e0e',
+    );
   });
 
   it('has the numbers of the format', () => {
@@ -173,7 +175,10 @@ describe('chunker', () => {
 
   it('makes portions of about the average', () => {
     const lengths = portionLengths(chance(4).bytes(16 * 1024 * 1024));
-    expect(16 * 1024 * 1024 / lengths.length).to.be.within(AVERAGE_PORTION_BYTES * 0.8, AVERAGE_PORTION_BYTES * 1.4);
+    expect((16 * 1024 * 1024) / lengths.length).to.be.within(
+      AVERAGE_PORTION_BYTES * 0.8,
+      AVERAGE_PORTION_BYTES * 1.4,
+    );
   });
 
   it('changes few portions when bytes are inserted, removed or overwritten', () => {
@@ -183,7 +188,9 @@ describe('chunker', () => {
       let at = 0;
       return portionLengths(data, SMALL).map((length) => {
         at += length;
-        return createHash('sha256').update(data.subarray(at - length, at)).digest('latin1' as 'hex');
+        return createHash('sha256')
+          .update(data.subarray(at - length, at))
+          .digest('latin1' as 'hex');
       });
     };
     const known = new Set(idsOf(original));

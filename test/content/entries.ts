@@ -4,7 +4,9 @@ import type { Entry } from '../../src/content/tree.ts';
 /** A name as a byte string: any bytes but NUL and "/", so mostly not UTF-8. */
 export const nameArbitrary = fc
   .uint8Array({ minLength: 1, maxLength: 30 })
-  .map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x41 : byte))).toString('latin1'))
+  .map((bytes) =>
+    Buffer.from(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x41 : byte))).toString('latin1'),
+  )
   .filter((name) => name !== '.' && name !== '..');
 
 const idArbitrary = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes));

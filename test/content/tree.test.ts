@@ -24,7 +24,14 @@ function file(name: string, changes: object = {}): Entry {
 
 const SAMPLE: readonly Entry[] = [
   file('a.txt'),
-  { kind: 'directory', name: 'b', ...attributes, mode: 0o4755, treeId: id('tree'), attributesId: id('attributes') },
+  {
+    kind: 'directory',
+    name: 'b',
+    ...attributes,
+    mode: 0o4755,
+    treeId: id('tree'),
+    attributesId: id('attributes'),
+  },
   { kind: 'symlink', name: 'c\xff\xfe', ...attributes, mtimeSeconds: -1, target: '../\xe9' },
 ];
 
@@ -86,8 +93,12 @@ function expectRefused(what: string, [tree, when]: readonly [Uint8Array, Uint8Ar
 describe('tree', () => {
   it('has the ids it has always had: they are part of the format', () => {
     const { treeId, attributesId } = encodeDirectory(SAMPLE);
-    expect(Buffer.from(treeId).toString('hex')).to.equal('8dcac64512073ae4cbd16d4dffb3de9998c62b0f553e9565578072f1090572b4');
-    expect(Buffer.from(attributesId).toString('hex')).to.equal('ab2f392a96eeaa748b71f5cd224441a335f562efa6c3a2f5b79064eeb0e75b78');
+    expect(Buffer.from(treeId).toString('hex')).to.equal(
+      '8dcac64512073ae4cbd16d4dffb3de9998c62b0f553e9565578072f1090572b4',
+    );
+    expect(Buffer.from(attributesId).toString('hex')).to.equal(
+      'ab2f392a96eeaa748b71f5cd224441a335f562efa6c3a2f5b79064eeb0e75b78',
+    );
     const empty = encodeDirectory([]);
     expect(empty.tree.toString('hex')).to.equal('5754523100');
     expect(empty.attributes.toString('hex')).to.equal(`57415431${Buffer.from(empty.treeId).toString('hex')}`);
@@ -110,7 +121,8 @@ describe('tree', () => {
     const [before, after] = [encodeDirectory(SAMPLE), encodeDirectory(touched)];
     expect(before.tree.equals(after.tree)).to.equal(true);
     expect(before.attributes.equals(after.attributes)).to.equal(false);
-    expectRefused('attributes of another tree', [before.tree, encodeDirectory([file('other')]).attributes]);
+    const renamed = encodeDirectory(SAMPLE.map((entry) => ({ ...entry, name: `${entry.name}x` })));
+    expectRefused('attributes of another tree', [before.tree, renamed.attributes]);
   });
 
   it('refuses to encode what is out of order or no name', () => {
@@ -156,11 +168,29 @@ describe('tree', () => {
   it('refuses numbers out of range, padded or missing', () => {
     expectRefused('mode', oneSymlink('a', 0o10000));
     expectRefused('long target', oneSymlink('a', 0, 'x'.repeat(MAX_TARGET_BYTES + 1)));
-    expectRefused('kind', byHand((out) => out.bytes(Buffer.from([1, 1, 0x61, 3, 0, 0]))));
-    expectRefused('padded count', byHand((out) => out.bytes(Buffer.from([0x80, 0])), () => undefined));
-    expectRefused('padded mode', byHand((out) => out.bytes(Buffer.from([1, 1, 0x61, 2, 0x80, 0, 1, 0x62]))));
-    expectRefused('a count of 2^40', byHand((out) => out.varint(2 ** 40)));
-    expectRefused('a count above what is there', byHand((out) => out.varint(2)));
+    expectRefused(
+      'kind',
+      byHand((out) => out.bytes(Buffer.from([1, 1, 0x61, 3, 0, 0]))),
+    );
+    expectRefused(
+      'padded count',
+      byHand(
+        (out) => out.bytes(Buffer.from([0x80, 0])),
+        () => undefined,
+      ),
+    );
+    expectRefused(
+      'padded mode',
+      byHand((out) => out.bytes(Buffer.from([1, 1, 0x61, 2, 0x80, 0, 1, 0x62]))),
+    );
+    expectRefused(
+      'a count of 2^40',
+      byHand((out) => out.varint(2 ** 40)),
+    );
+    expectRefused(
+      'a count above what is there',
+      byHand((out) => out.varint(2)),
+    );
     const [tree] = oneSymlink('a');
     for (const [what, values] of Object.entries({
       'micros of a second': [0, 1_000_000, 0, 0],
@@ -189,7 +219,9 @@ describe('tree', () => {
     const magic = Buffer.from(tree);
     magic[3] = 0x32;
     expectRefused('WTR2', [magic, attributesOf(magic, (out) => out.bytes(rest))]);
-    expect(() => treeIdOf(tree)).to.throw(WeirError).with.property('code', 'WEIR_TREE_INVALID');
+    expect(() => treeIdOf(tree))
+      .to.throw(WeirError)
+      .with.property('code', 'WEIR_TREE_INVALID');
     expect(() => treeIdOf(when.subarray(0, 30))).to.throw(WeirError);
   });
 

@@ -42,7 +42,7 @@ const named = {
 const announcedEntry: fc.Arbitrary<AnnouncedEntry> = fc.oneof(
   fc
     .record({ kind: fc.constant('file' as const), ...named, sizeBytes: natural, identifier })
-    .map((file) => (file.sizeBytes === 0 ? { ...file, identifier: 0 } : file)),
+    .map((file) => (file.sizeBytes === 0 ? Object.assign(file, { identifier: 0 }) : file)),
   fc.record({
     kind: fc.constant('directory' as const),
     ...named,
@@ -124,7 +124,11 @@ export const CASES: readonly Case[] = [
     messages.welcome,
     fc.record({ nonce: bytes(32), salt: bytes(16), knowsDirectories: fc.boolean(), subscriberName: text }),
   ),
-  codecCase('enrol', messages.enrol, fc.record({ version: natural, invitation: bytes(32), deviceName: text })),
+  codecCase(
+    'enrol',
+    messages.enrol,
+    fc.record({ version: natural, invitation: bytes(32), deviceName: text }),
+  ),
   codecCase('enrolled', messages.enrolled, fc.record({ token: bytes(32), subscriberName: text })),
   codecCase(
     'announcement',

@@ -99,7 +99,9 @@ describe('frames', () => {
   it('end between two of them, and nowhere else', async () => {
     expect(await framesIn([])).to.deep.equal([]);
     for (const length of [1, 4, 5, 9, STREAM.length - 1]) {
-      expect(await codeOf(framesIn([STREAM.subarray(0, length)])), `${length}`).to.equal('WEIR_WIRE_MALFORMED');
+      expect(await codeOf(framesIn([STREAM.subarray(0, length)])), `${length}`).to.equal(
+        'WEIR_WIRE_MALFORMED',
+      );
     }
   });
 
@@ -116,7 +118,8 @@ describe('frames', () => {
       }
     }
     const before = memoryBytes();
-    for await (const { payload } of readFrames(drip(), () => sizeBytes)) expect(payload.length).to.equal(sizeBytes);
+    for await (const { payload } of readFrames(drip(), () => sizeBytes))
+      expect(payload.length).to.equal(sizeBytes);
     expect(most - before).to.be.lessThan(48 * 1024 * 1024);
   }).timeout(10_000);
 });
