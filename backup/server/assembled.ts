@@ -23,6 +23,8 @@ export async function holdAssembled(
       if (bytes === undefined) {
         throw new WeirError('WEIR_CONTENT_MISSING', 'a portion is gone that was held a moment ago');
       }
+      if (bytes.length !== lists[place.item]?.lengthBytes(place.portion))
+        throw new WeirError('WEIR_MANIFEST_FALSE', 'a portion has another length than was announced');
       id.update(bytes);
       print.update(bytes);
       if (!place.isLast) continue;

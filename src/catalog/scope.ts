@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmacSha256 } from '../base/hmac.ts';
 import { seededHash64 } from '../content/fingerprint.ts';
 import { IDENTIFIER_BYTES, type Identifier, LEVELS, type Level } from '../content/identifier.ts';
 
@@ -20,11 +20,12 @@ export const SCOPE_KEY_BYTES = 32;
 const SIZE_BYTES = 6;
 
 export function createScope(number: number, key: Uint8Array): Scope {
-  const seed = createHmac('sha256', key).update('candidates').digest().readBigUInt64LE(0);
+  const hmac = createHmacSha256(key);
+  const seed = hmac.digest(Buffer.from('candidates')).readBigUInt64LE(0);
   const input = Buffer.alloc(1 + IDENTIFIER_BYTES + SIZE_BYTES);
   return {
     number,
-    contentKey: (contentId) => createHmac('sha256', key).update(contentId).digest(),
+    contentKey: (contentId) => hmac.digest(contentId),
     candidateKey(level, identifier, sizeBytes) {
       input[0] = LEVELS[level];
       input.writeUIntLE(identifier, 1, IDENTIFIER_BYTES);

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { assert } from '../base/assert.ts';
-import { contentId, writeContentId } from './content-id.ts';
+import { createHmacSha256 } from '../base/hmac.ts';
 
 /**
  * Proof of possession (Halevi et al., "Proofs of Ownership in Remote Storage Systems", 2011).
@@ -28,47 +28,21 @@ export interface PossessionHasher {
   tag(): Buffer;
 }
 
-const BLOCK_BYTES = 64;
-/** Up to here copying behind the key block costs less than an HMAC object does (5 µs). */
-const ONE_SHOT_BYTES = 256 * 1024;
-const scratch = Buffer.allocUnsafe(BLOCK_BYTES + ONE_SHOT_BYTES);
-
 export function createPossessionTagger(nonce: Uint8Array): PossessionTagger {
   assert(nonce.length === NONCE_BYTES, 'a nonce has 32 bytes');
-  const inner = keyBlock(nonce, 0x36);
-  const outer = Buffer.concat([keyBlock(nonce, 0x5c), Buffer.alloc(TAG_BYTES)]);
-
-  function stream(): PossessionHasher {
-    const state = createHmac('sha256', nonce);
-    return {
-      update(bytes) {
-        state.update(bytes);
-      },
-      tag: () => state.digest(),
-    };
-  }
-
+  const hmac = createHmacSha256(nonce);
   return {
-    tag(bytes) {
-      if (bytes.length > ONE_SHOT_BYTES) {
-        const hasher = stream();
-        hasher.update(bytes);
-        return hasher.tag();
-      }
-      // RFC 2104: H(key ^ opad, H(key ^ ipad, text)).
-      scratch.set(inner, 0);
-      scratch.set(bytes, BLOCK_BYTES);
-      writeContentId(scratch.subarray(0, BLOCK_BYTES + bytes.length), outer, BLOCK_BYTES);
-      return contentId(outer);
+    tag: (bytes) => hmac.digest(bytes),
+    stream() {
+      const state = createHmac('sha256', nonce);
+      return {
+        update(bytes) {
+          state.update(bytes);
+        },
+        tag: () => state.digest(),
+      };
     },
-    stream,
   };
-}
-
-function keyBlock(key: Uint8Array, pad: number): Buffer {
-  const block = Buffer.alloc(BLOCK_BYTES, pad);
-  for (const [index, byte] of key.entries()) block[index] = byte ^ pad;
-  return block;
 }
 
 /** The one proof for a batch: tags in the order of the batch. */

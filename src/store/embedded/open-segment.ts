@@ -57,7 +57,7 @@ export function openSegment(segment: Segment, file: OpenFile, health: WriteHealt
     buffers = [buffer, previous];
     let at = 0;
     for (const { key, bytes } of entries) {
-      const { codec, bytes: payload } = pack(bytes);
+      const { codec, bytes: payload } = pack(bytes, segment.identity.retention);
       const end = encodeRecord(buffer, at, segment.identity.salt, key, codec, bytes.length, payload);
       written.push({ key, offset: offset + at, codec, sizeBytes: bytes.length, storedBytes: payload.length });
       at = end;

@@ -1,12 +1,16 @@
 import { zstdCompress, zstdDecompress } from '../../base/compress.ts';
-import type { Codec } from '../byte-store.ts';
+import type { Codec, Retention } from '../byte-store.ts';
 
 export interface Packed {
   readonly codec: Codec;
   readonly bytes: Uint8Array;
 }
 
-const LEVEL = 3;
+/**
+ * What passes comes at the speed of traffic and much of it goes again, so it gets the quick level:
+ * 28 against 50 ms for 10 MiB of machine code, of which 50 instead of 47 % remain.
+ */
+const LEVELS = { passing: 1, kept: 3 } as const satisfies Record<Retention, number>;
 /** Frames have some 10 bytes of overhead, so little can come of trying below. */
 const MIN_TRIED_BYTES = 128;
 /** What may remain of the bytes for compression to pay. */
@@ -16,11 +20,12 @@ const PROBE_BYTES = 4096;
 const MIN_PROBED_BYTES = 4 * PROBE_BYTES;
 
 /** The bytes as one zstd frame when that saves at least a twentieth, else as they are. */
-export function pack(bytes: Uint8Array): Packed {
+export function pack(bytes: Uint8Array, retention: Retention): Packed {
+  const level = LEVELS[retention];
   const raw: Packed = { codec: 'raw', bytes };
   if (bytes.length < MIN_TRIED_BYTES) return raw;
-  if (bytes.length >= MIN_PROBED_BYTES && !pays(bytes.subarray(0, PROBE_BYTES))) return raw;
-  const frame = zstdCompress(bytes, LEVEL);
+  if (bytes.length >= MIN_PROBED_BYTES && !pays(bytes.subarray(0, PROBE_BYTES), level)) return raw;
+  const frame = zstdCompress(bytes, level);
   return frame.length <= bytes.length * PAYS_BELOW ? { codec: 'zstd', bytes: frame } : raw;
 }
 
@@ -30,6 +35,6 @@ export function unpack(packed: Packed, sizeBytes: number): Uint8Array | undefine
   return packed.bytes.length === sizeBytes ? packed.bytes : undefined;
 }
 
-function pays(sample: Uint8Array): boolean {
-  return zstdCompress(sample, LEVEL).length <= sample.length * PAYS_BELOW;
+function pays(sample: Uint8Array, level: number): boolean {
+  return zstdCompress(sample, level).length <= sample.length * PAYS_BELOW;
 }
