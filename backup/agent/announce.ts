@@ -14,15 +14,18 @@ import { type UnmatchedFile, Uploader } from './upload.ts';
  * that columns compress (docs/wire.md has the figures).
  */
 export const BATCH_ENTRIES = 2048;
+/** Batches that wait for the provider while the scan goes on: some hold a hundred times the bytes of others. */
+export const BATCHES_AHEAD = 8;
 
-/** Announces directories in batches and brings each batch to its end while the next one is gathered. */
+/** Announces directories in batches and brings each batch to its end while the next ones are gathered. */
 export class Announcer {
   readonly #session: AgentSession;
   readonly #tally: Tally;
   readonly #uploader: Uploader;
   #directories: { directory: DirectoryNode; entries: readonly Node[]; isLast: boolean }[] = [];
   #entries = 0;
-  #underWay: Promise<void> = Promise.resolve();
+  /** Batches that are not finished, one after another. */
+  readonly #underWay: Promise<void>[] = [];
 
   constructor(session: AgentSession, tally: Tally, onProblem: (error: WeirError) => void) {
     this.#session = session;
@@ -50,18 +53,21 @@ export class Announcer {
   /** Sends what is left; everything added is at the provider when it resolves. */
   async finish(): Promise<void> {
     await this.#flush();
-    await this.#underWay;
+    await Promise.all(this.#underWay);
   }
 
+  /** Queues the batch that was gathered. Waits while BATCHES_AHEAD are queued before it. */
   async #flush(): Promise<void> {
-    await this.#underWay;
+    if (this.#underWay.length >= BATCHES_AHEAD) await this.#underWay.shift();
     const batch = this.#directories;
     if (batch.length === 0) return;
     this.#directories = [];
     this.#entries = 0;
-    this.#underWay = this.#bring(batch);
-    // Its failure is met by the next flush; until then it must not count as unhandled.
-    this.#underWay.catch(() => undefined);
+    const before = this.#underWay.at(-1) ?? Promise.resolve();
+    const brought = before.then(() => this.#bring(batch));
+    // Its failure is met when its turn comes; until then it must not count as unhandled.
+    brought.catch(() => undefined);
+    this.#underWay.push(brought);
   }
 
   async #bring(

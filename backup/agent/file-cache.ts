@@ -106,7 +106,10 @@ function openFiles(path: string, temporary: string): { old: number | undefined; 
   try {
     const old = openOld(path);
     rmSync(temporary, { force: true });
-    return { old, out: openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600) };
+    return {
+      old,
+      out: openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600),
+    };
   } catch (cause) {
     throw new WeirError('WEIR_STATE_UNREADABLE', `the cache ${path} cannot be opened`, { cause });
   }

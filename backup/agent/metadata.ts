@@ -20,8 +20,13 @@ export function treeTime(timeMs: number): TreeTime {
   return { mtimeSeconds, mtimeMicros: total - mtimeSeconds * MICROS_PER_SECOND };
 }
 
-/** Seconds as a double that the system turns back into the same microsecond, rounded or cut. */
-export function settableTime({ mtimeSeconds, mtimeMicros }: TreeTime): number {
+/**
+ * A time as Node.js can set it: seconds as a double that the system turns back into the same
+ * microsecond, rounded or cut. Node.js takes a negative number for "now", but not a negative Date,
+ * which has milliseconds only.
+ */
+export function settableTime({ mtimeSeconds, mtimeMicros }: TreeTime): number | Date {
+  if (mtimeSeconds < 0) return new Date(mtimeSeconds * 1000 + Math.floor(mtimeMicros / 1000));
   return mtimeSeconds + (mtimeMicros + 0.3) / MICROS_PER_SECOND;
 }
 

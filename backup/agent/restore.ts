@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { zstdDecompress } from '../../src/base/compress.ts';
 import { WeirError } from '../../src/base/errors.ts';
-import type { FileEntry } from '../../src/content/tree.ts';
+import type { FileEntry, SymlinkEntry } from '../../src/content/tree.ts';
 import { MAX_FETCH_FILES } from '../../src/wire/limits.ts';
 import { done } from '../../src/wire/messages.ts';
 import { type ContentPiece, content, fetch } from '../../src/wire/snapshots.ts';
@@ -155,16 +155,15 @@ function planFile(
   }
 }
 
-function replaces(overwrite: Overwrite, entry: FileEntry, existing: Stats): boolean {
+/** Whether an entry takes the place of what stands there. A link counts as changed by its time alone. */
+function replaces(overwrite: Overwrite, entry: FileEntry | SymlinkEntry, existing: Stats): boolean {
   const time = treeTime(existing.mtimeMs);
-  const isSameTime = time.mtimeSeconds === entry.mtimeSeconds && time.mtimeMicros === entry.mtimeMicros;
-  const isSame = existing.isFile() && existing.size === entry.sizeBytes && isSameTime;
-  const isOlder =
-    time.mtimeSeconds < entry.mtimeSeconds ||
-    (time.mtimeSeconds === entry.mtimeSeconds && time.mtimeMicros < entry.mtimeMicros);
+  const apart = time.mtimeSeconds - entry.mtimeSeconds || time.mtimeMicros - entry.mtimeMicros;
+  const isSameKind = entry.kind === 'file' ? existing.isFile() : existing.isSymbolicLink();
+  const isSame = isSameKind && apart === 0 && (entry.kind === 'symlink' || existing.size === entry.sizeBytes);
   if (overwrite === 'always') return true;
   if (overwrite === 'if-changed') return !isSame;
-  return overwrite === 'if-older' && !isSame && isOlder;
+  return overwrite === 'if-older' && !isSame && apart < 0;
 }
 
 /** Fetches the planned files in order, a few requests ahead of the writing. */
@@ -278,7 +277,7 @@ function makeLinks(
     const path = joinPath(joinPath(options.target, directory.path), entry.name);
     try {
       const existing = lstatSync(pathBytes(path), { throwIfNoEntry: false });
-      if (existing !== undefined && options.overwrite === 'never') continue;
+      if (existing !== undefined && !replaces(options.overwrite, entry, existing)) continue;
       if (existing !== undefined) rmSync(pathBytes(path));
       symlinkSync(pathBytes(entry.target), pathBytes(path));
       if (options.metadata.setsOwner) lchownSync(pathBytes(path), entry.uid, entry.gid);

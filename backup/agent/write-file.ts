@@ -53,8 +53,15 @@ export function openFileWriter(
   let only: Buffer | undefined;
   let position = 0;
 
+  let isOpen = true;
+
+  function close(): void {
+    if (isOpen) closeSync(file);
+    isOpen = false;
+  }
+
   function remove(): void {
-    closeSync(file);
+    close();
     rmSync(pathBytes(written), { force: true });
   }
 
@@ -79,7 +86,7 @@ export function openFileWriter(
       fchmodSync(file, policy.keepsSetuid ? entry.mode : entry.mode & ~SETUID_BITS);
       const time = settableTime(entry);
       futimesSync(file, time, time);
-      closeSync(file);
+      close();
       if (mayExist) renameSync(pathBytes(written), pathBytes(path));
       return true;
     },

@@ -73,6 +73,7 @@ export function createOffer(
       if (!isProved) return { verdict: { isAccepted: false, lost: [] }, accepted: [] };
       await contents.markProved(
         scope,
+        level,
         accepted.filter((one) => one?.isProved === false).filter((one) => one !== undefined),
       );
       return { verdict: { isAccepted: true, lost: [] }, accepted };

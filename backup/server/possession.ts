@@ -70,6 +70,7 @@ async function listsOf(
   const isSingle = ({ sizeBytes, isPortion }: Claimed) => isPortion || sizeBytes <= MIN_PORTION_BYTES;
   const looked = await contents.portionsOf(
     scope,
+    'file',
     claimed.filter((claim) => !isSingle(claim)).map(({ contentId: id }) => id),
   );
   let at = 0;

@@ -9,7 +9,7 @@ import { type PortionList, singlePortion } from '../../src/content/portion-list.
 import { decodeDirectory } from '../../src/content/tree.ts';
 import type { EncodedEntry } from '../../src/store/byte-store.ts';
 import type { Records } from '../../src/store/records.ts';
-import { MAX_FRAME_CONTENT_BYTES } from '../../src/wire/limits.ts';
+import { MAX_FRAME_CONTENT_BYTES, MAX_FRAME_PIECES } from '../../src/wire/limits.ts';
 import type { ContentPiece, DirectoryObjects, Opened, OpenPath } from '../../src/wire/snapshots.ts';
 import { loadDirectory, loadEntries } from './directories.ts';
 import { readObjects } from './read-objects.ts';
@@ -85,7 +85,9 @@ export class Reader {
       for (const { place, bytes: encoded } of group) {
         const list = lists[place.item] ?? outOfOrder('a portion has no file');
         const piece = verifiedPiece(encoded, list, place.portion);
-        if (bytes + piece.bytes.length > MAX_FRAME_CONTENT_BYTES && pieces.length > 0) {
+        const isFull =
+          bytes + piece.bytes.length > MAX_FRAME_CONTENT_BYTES || pieces.length === MAX_FRAME_PIECES;
+        if (isFull && pieces.length > 0) {
           yield pieces;
           pieces = [];
           bytes = 0;
@@ -100,6 +102,7 @@ export class Reader {
   async #listsOf(wanted: readonly { contentId: Uint8Array; sizeBytes: number }[]): Promise<PortionList[]> {
     const looked = await this.#contents.portionsOf(
       this.#scope,
+      'file',
       wanted.filter(({ sizeBytes }) => sizeBytes > MIN_PORTION_BYTES).map(({ contentId: id }) => id),
     );
     let at = 0;

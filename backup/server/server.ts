@@ -119,6 +119,8 @@ async function serve(
   } finally {
     clearTimeout(greeting);
     socket.end();
+    // What the agent still sends is let pass, so that the end of it is seen.
+    socket.resume();
     socket.setTimeout(CLOSE_TIMEOUT_MS, () => socket.destroy());
   }
 }

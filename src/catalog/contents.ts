@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { WeirError } from '../base/errors.ts';
 import { CONTENT_ID_BYTES, contentId } from '../content/content-id.ts';
-import type { Identifier, Level } from '../content/identifier.ts';
+import { type Identifier, LEVELS, type Level } from '../content/identifier.ts';
 import type { PortionList } from '../content/portion-list.ts';
 import type { ByteStore, EncodedEntry, Entry, Retention } from '../store/byte-store.ts';
 import {
@@ -12,7 +12,7 @@ import {
   type Records,
 } from '../store/records.ts';
 import { Candidates, type Found } from './candidates.ts';
-import { type HeldObject, holdObject, listPortions, type NewObject, objects } from './objects.ts';
+import { type HeldObject, holdObject, listPortions, type NewObject, objectKey, objects } from './objects.ts';
 import type { Scope } from './scope.ts';
 
 /**
@@ -25,7 +25,7 @@ export interface Contents {
   /** Whether the scope holds any directory. */
   hasDirectories(scope: Scope): boolean;
   /** The portions of each object in order, or undefined for one that is not held. */
-  portionsOf(scope: Scope, ids: readonly Uint8Array[]): Promise<(PortionList | undefined)[]>;
+  portionsOf(scope: Scope, level: Level, ids: readonly Uint8Array[]): Promise<(PortionList | undefined)[]>;
   /** Plain bytes of portions, verified by SHA-256; undefined for one that is missing or corrupt. */
   portions(scope: Scope, ids: readonly Uint8Array[]): Promise<(Buffer | undefined)[]>;
   /** As `portions`, but only the store's checksum was verified: for a caller that hashes the whole object. */
@@ -42,29 +42,36 @@ export interface Contents {
    */
   hold(scope: Scope, held: readonly NewObject[], alongside?: readonly Operation[]): Promise<void>;
   /** Remembers that the scope's owner has shown to have these. */
-  markProved(scope: Scope, found: readonly Found[]): Promise<void>;
+  markProved(scope: Scope, level: ProvableLevel, found: readonly Found[]): Promise<void>;
   readonly entries: number;
   readonly memoryBytes: number;
 }
+
+/** Directories are built by the provider and need no proof. */
+export type ProvableLevel = 'file' | 'portion';
 
 export interface Portion {
   readonly id: Uint8Array;
   readonly bytes: Uint8Array;
 }
 
-/** Content ids proved together, packed, keyed by scope and a random number. */
+/** Content ids of one level proved together, packed, keyed by scope and a random number. */
 const proofs: Collection<Proofs> = {
   name: 'proofs',
   indexes: [],
-  encode: (value) => Buffer.concat([numberBytes(value.scope), value.contentIds]),
-  decode: (bytes) => ({
-    scope: Buffer.from(bytes).readUInt32LE(0),
-    contentIds: Buffer.from(bytes.subarray(4)),
-  }),
+  encode({ scope, level, contentIds }) {
+    return Buffer.concat([numberBytes(scope), Buffer.of(LEVELS[level]), contentIds]);
+  },
+  decode(bytes) {
+    const packed = Buffer.from(bytes);
+    const level = packed[4] === LEVELS.file ? 'file' : 'portion';
+    return { scope: packed.readUInt32LE(0), level, contentIds: packed.subarray(5) };
+  },
 };
 
 interface Proofs {
   readonly scope: number;
+  readonly level: ProvableLevel;
   readonly contentIds: Buffer;
 }
 
@@ -81,7 +88,7 @@ export async function openContents(
   }
   for await (const { value } of records.range(proofs)) {
     const scope = scopeOf(value.scope);
-    if (scope !== undefined) await enterProofs(records, candidates, scope, value.contentIds);
+    if (scope !== undefined) await enterProofs(records, candidates, scope, value);
   }
   return new StoredContents(records, store, candidates);
 }
@@ -90,16 +97,22 @@ async function enterProofs(
   records: Records,
   candidates: Candidates,
   scope: Scope,
-  packed: Buffer,
+  { level, contentIds }: Proofs,
 ): Promise<void> {
-  const ids = Array.from({ length: packed.length / CONTENT_ID_BYTES }, (_, index) =>
-    packed.subarray(index * CONTENT_ID_BYTES, (index + 1) * CONTENT_ID_BYTES),
+  const ids = Array.from({ length: contentIds.length / CONTENT_ID_BYTES }, (_, index) =>
+    contentIds.subarray(index * CONTENT_ID_BYTES, (index + 1) * CONTENT_ID_BYTES),
   );
-  const held = await records.get(objects, ids.map(scope.contentKey));
-  for (const [index, id] of ids.entries()) {
-    const object = held[index];
-    if (object === undefined) candidates.enterProvedPortion(scope, id);
-    else candidates.enter(scope, { ...object, isProved: true }, await listOf(records, scope, object));
+  if (level === 'portion') {
+    for (const id of ids) candidates.enterProvedPortion(scope, id);
+    return;
+  }
+  const held = await records.get(
+    objects,
+    ids.map((id) => objectKey(scope, level, id)),
+  );
+  for (const object of held) {
+    if (object === undefined) continue;
+    candidates.enter(scope, { ...object, isProved: true }, await listOf(records, scope, object));
   }
 }
 
@@ -107,7 +120,7 @@ async function enterProofs(
 function listOf(records: Records, scope: Scope, object: HeldObject): Promise<PortionList> | PortionList {
   return object.pages === 0
     ? object.portions
-    : listPortions(records, scope.contentKey(object.contentId), object);
+    : listPortions(records, objectKey(scope, object.level, object.contentId), object);
 }
 
 class StoredContents implements Contents {
@@ -129,8 +142,12 @@ class StoredContents implements Contents {
     return this.#candidates.hasDirectories(scope);
   }
 
-  async portionsOf(scope: Scope, ids: readonly Uint8Array[]): Promise<(PortionList | undefined)[]> {
-    const keys = ids.map(scope.contentKey);
+  async portionsOf(
+    scope: Scope,
+    level: Level,
+    ids: readonly Uint8Array[],
+  ): Promise<(PortionList | undefined)[]> {
+    const keys = ids.map((id) => objectKey(scope, level, id));
     const held = await this.#records.get(objects, keys);
     const lists: (PortionList | undefined)[] = [];
     for (const [index, key] of keys.entries()) {
@@ -160,7 +177,7 @@ class StoredContents implements Contents {
   async load(scope: Scope, id: Uint8Array, maxBytes: number): Promise<Buffer | undefined> {
     const [whole] = await this.portions(scope, [id]);
     if (whole !== undefined) return whole;
-    const [list] = await this.portionsOf(scope, [id]);
+    const [list] = await this.portionsOf(scope, 'directory', [id]);
     if (list === undefined || list.count < 2 || list.sizeBytes > maxBytes) return undefined;
     const pieces = await this.portions(
       scope,
@@ -184,11 +201,11 @@ class StoredContents implements Contents {
     for (const object of fresh) this.#candidates.enter(scope, object, object.portions);
   }
 
-  async markProved(scope: Scope, found: readonly Found[]): Promise<void> {
+  async markProved(scope: Scope, level: ProvableLevel, found: readonly Found[]): Promise<void> {
     if (found.length === 0) return;
     const contentIds = Buffer.concat(found.map(({ contentId: id }) => id));
     const key = Buffer.concat([numberBytes(scope.number), randomBytes(KEY_TAIL_BYTES)]);
-    await this.#records.write([putRecord(proofs, key, { scope: scope.number, contentIds })]);
+    await this.#records.write([putRecord(proofs, key, { scope: scope.number, level, contentIds })]);
     this.#candidates.markProved(found);
   }
 

@@ -33,7 +33,7 @@ const LEVEL_NAMES: readonly Level[] = ['file', 'directory', 'portion'];
 const MAX_LIST_BYTES = 8 * 1024 * 1024;
 const PAGE_PORTIONS = 200_000;
 
-/** Keyed by the scope's name for the content id. */
+/** Keyed by `objectKey`: the same bytes may be held at several levels. */
 export const objects: Collection<HeldObject> = {
   name: 'objects',
   indexes: [],
@@ -83,9 +83,14 @@ export interface NewObject {
   readonly portions: PortionList;
 }
 
+/** The scope's name for the content id, and the level. */
+export function objectKey(scope: Scope, level: Level, contentId: Uint8Array): Buffer {
+  return Buffer.concat([scope.contentKey(contentId), Buffer.of(LEVELS[level])]);
+}
+
 /** What to write so that the object is held. Its portions must be durable by then. */
 export function holdObject(scope: Scope, object: NewObject): Operation[] {
-  const key = scope.contentKey(object.contentId);
+  const key = objectKey(scope, object.level, object.contentId);
   const isSingle = object.portions.count <= 1;
   const isPaged = object.portions.count > PAGE_PORTIONS;
   const inline = isSingle || isPaged ? portionList(Buffer.alloc(0)) : object.portions;

@@ -70,7 +70,10 @@ function createApp({ operator, token, stats, log }: ConsoleOptions): Express {
   app.delete('/api/subscribers/:name/devices/:device', async (request, response) => {
     response.json({ revoked: await operator.revoke(request.params.name, request.params.device) });
   });
-  app.use((_request, response) => void response.status(404).json({ message: 'there is nothing here' }));
+  app.use(
+    (_request, response) =>
+      void response.status(404).json({ code: 'WEIR_USAGE', message: 'there is nothing here' }),
+  );
   app.use(answerError(log));
   return app;
 }
@@ -103,12 +106,12 @@ function answerError(log: Log): ErrorRequestHandler {
       : asWeirError(error);
     if (failure.code === 'WEIR_INTERNAL') log.error('console.request_failed', { path: request.path, error });
     const { code, message, remedy } = failure;
-    response.status(ERRORS[code].http).json({ code, message, remedy });
+    response.status(isClientError(error) ? error.status : ERRORS[code].http).json({ code, message, remedy });
   };
 }
 
 /** What express.json throws at a body that is malformed or too large. */
-function isClientError(error: unknown): boolean {
+function isClientError(error: unknown): error is Error & { status: number } {
   return (
     error instanceof Error && 'status' in error && typeof error.status === 'number' && error.status < 500
   );

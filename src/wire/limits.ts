@@ -18,3 +18,4 @@ export const MAX_LISTED_SNAPSHOTS = 10_000;
 export const MAX_FETCH_FILES = 65_536;
 export const MAX_DIRECTORY_OBJECT_BYTES = 44 * 1024 * 1024;
 export const MAX_FRAME_CONTENT_BYTES = 1024 * 1024;
+export const MAX_FRAME_PIECES = 4096;

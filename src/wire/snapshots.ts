@@ -6,6 +6,7 @@ import {
   MAX_FETCH_FILES,
   MAX_FILE_BYTES,
   MAX_FRAME_CONTENT_BYTES,
+  MAX_FRAME_PIECES,
   MAX_LISTED_SNAPSHOTS,
   MAX_PATH_BYTES,
   MAX_SNAPSHOT_PATHS,
@@ -231,6 +232,7 @@ export const content: Codec<readonly ContentPiece[]> = codec(
   (from) => {
     const pieces: ContentPiece[] = [];
     while (from.remaining > 0) {
+      if (pieces.length === MAX_FRAME_PIECES) malformed('a frame has too many pieces');
       const encoding = ENCODINGS[from.u8()] ?? malformed('a piece has an unknown encoding');
       const sizeBytes = from.varint(encoding === 'missing' ? MAX_FILE_BYTES : MAX_FRAME_CONTENT_BYTES);
       pieces.push({ encoding, sizeBytes, bytes: from.prefixedBytes(MAX_FRAME_CONTENT_BYTES) });

@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Level } from '../../src/content/identifier.ts';
@@ -95,7 +103,11 @@ describe('files that change during a backup', function () {
 
   const losses: readonly [string, () => void, string][] = [
     ['removed', () => rmSync(join(home, 'inner', 'one')), 'WEIR_FILE_VANISHED'],
-    ['removed with its directory', () => rmSync(join(home, 'inner'), { recursive: true }), 'WEIR_FILE_VANISHED'],
+    [
+      'removed with its directory',
+      () => rmSync(join(home, 'inner'), { recursive: true }),
+      'WEIR_FILE_VANISHED',
+    ],
     ['renamed', () => renameSync(join(home, 'inner', 'one'), join(home, 'else')), 'WEIR_FILE_VANISHED'],
     ['replaced by a directory', () => replaceByDirectory(join(home, 'inner', 'one')), 'WEIR_FILE_UNREADABLE'],
     ['replaced by a link', () => replaceByLink(join(home, 'inner', 'one')), 'WEIR_FILE_UNREADABLE'],
@@ -137,9 +149,9 @@ describe('files that change during a backup', function () {
   });
 
   it('in the midst of the upload of a file of several groups, the rest is protected', async () => {
-    writeFileSync(join(home, 'inner', 'huge'), incompressible(90));
+    writeFileSync(join(home, 'inner', 'huge'), incompressible(72));
     const { problems } = await backupWhile('portion', () =>
-      writeFileSync(join(home, 'inner', 'huge'), incompressible(90)),
+      writeFileSync(join(home, 'inner', 'huge'), incompressible(72)),
     );
     expect(codes(problems)).to.deep.equal(['WEIR_FILE_CHANGED']);
     await expectNextIsCalm();

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
+  closeSync,
   ftruncateSync,
   lutimesSync,
   mkdirSync,
   openSync,
-  closeSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -182,7 +182,9 @@ function makeAwkwardThings(home: string): void {
   }
   mkdirSync(name('closed'));
   writeFileSync(name('closed/file'), 'f');
-  for (const [at, time] of [0, -1.5, 1.000001, 1_700_000_000.123456, 4_000_000_000.999999, 13_569_465_600].entries()) {
+  for (const [at, time] of [
+    0, -1.5, 1.000001, 1_700_000_000.123456, 4_000_000_000.999999, 13_569_465_600,
+  ].entries()) {
     writeFileSync(name(`time ${at}`), `${at}`);
     setTime(name(`time ${at}`), time);
     mkdirSync(name(`directory time ${at}`));

@@ -2,17 +2,17 @@ import { spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
-import { writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
 import { enrolDevice } from '../../backup/agent/enrol.ts';
 import { openSession } from '../../backup/agent/session.ts';
 import { zstdCompress } from '../../src/base/compress.ts';
 import { contentId } from '../../src/content/content-id.ts';
 import { identifierOfId } from '../../src/content/identifier.ts';
-import { decodeInvitation } from '../../src/wire/invitation.ts';
 import { type AnnouncedEntry, announcement } from '../../src/wire/announcement.ts';
+import { decodeInvitation } from '../../src/wire/invitation.ts';
 import { MAX_REQUEST_BYTES } from '../../src/wire/limits.ts';
 import * as messages from '../../src/wire/messages.ts';
 import * as wire from '../../src/wire/snapshots.ts';
@@ -49,7 +49,11 @@ describe('an agent that lies', function () {
   afterEach(() => agent[Symbol.asyncDispose]());
 
   /** Announces one file, and its portions with the sizes given. */
-  async function announceFile(sizeBytes: number, portions: readonly number[], isAsked = false): Promise<void> {
+  async function announceFile(
+    sizeBytes: number,
+    portions: readonly number[],
+    isAsked = false,
+  ): Promise<void> {
     const entries = [file('f', sizeBytes)];
     await agent.call(announcement, { directories: [{ entries, isLast: true }] }, messages.candidates);
     const asked = portions.map((size) => ({ sizeBytes: size, identifier: randomInt(2 ** 47) }));
@@ -86,7 +90,11 @@ describe('an agent that lies', function () {
       ['a frame of fewer bytes', () => zstdCompress(randomBytes(99_999), 1), true],
       ['a frame of more bytes', () => zstdCompress(randomBytes(100_001), 1), true],
       ['a frame of very many bytes', () => zstdCompress(Buffer.alloc(256 * MIB), 1), true],
-      ['two frames', () => Buffer.concat([zstdCompress(Buffer.alloc(100_000), 1), zstdCompress(Buffer.alloc(9), 1)]), true],
+      [
+        'two frames',
+        () => Buffer.concat([zstdCompress(Buffer.alloc(100_000), 1), zstdCompress(Buffer.alloc(9), 1)]),
+        true,
+      ],
       ['a frame that hides its size', () => hidingItsSize(Buffer.alloc(100_000)), true],
       ['a frame cut short', () => zstdCompress(randomBytes(100_000), 1).subarray(0, -7), true],
       ['garbage for a frame', () => randomBytes(100_000), true],
@@ -103,13 +111,19 @@ describe('an agent that lies', function () {
       await announceFile(bytes.length, [100_000, 50_000]);
       await upload(bytes, 2);
       const held = identifierOfId(contentId(bytes.subarray(0, 100_000)));
-      await agent.call(announcement, { directories: [{ entries: [file('g', 9)], isLast: true }] }, messages.candidates);
+      await agent.call(
+        announcement,
+        { directories: [{ entries: [file('g', 9)], isLast: true }] },
+        messages.candidates,
+      );
       const portions = [{ sizeBytes: 9, identifier: held }];
       const asked = [{ file: 0, isLast: true, isAsked: true, changed: undefined, portions }];
       const [offered] = await agent.call(messages.askPortions, asked, messages.candidates);
       expect(offered).to.have.length(1);
       const choice = { chosen: Buffer.from([1]), proof: undefined };
-      expect(await codeOf(agent.call(messages.choice, choice, messages.verdict))).to.equal('WEIR_MANIFEST_FALSE');
+      expect(await codeOf(agent.call(messages.choice, choice, messages.verdict))).to.equal(
+        'WEIR_MANIFEST_FALSE',
+      );
     });
 
     it('of portions uploaded that nobody waits for', async () => {
@@ -119,24 +133,69 @@ describe('an agent that lies', function () {
   });
 
   describe('out of order is refused', () => {
-    const commit = { known: undefined, rootAttributesId: Buffer.alloc(32), paths: [], tags: [], files: 0, totalBytes: 0 };
+    const commit = {
+      known: undefined,
+      rootAttributesId: Buffer.alloc(32),
+      paths: [],
+      tags: [],
+      files: 0,
+      totalBytes: 0,
+    };
     const steps: readonly [string, () => void, string][] = [
       ['a second greeting', () => agent.send(messages.hello, { version: 1, token }), 'WEIR_WIRE_ORDER'],
-      ['an enrolment in a session', () => agent.send(messages.enrol, { version: 1, invitation: token, deviceName: 'x' }), 'WEIR_WIRE_ORDER'],
-      ['a choice of nothing offered', () => agent.send(messages.choice, { chosen: Buffer.alloc(1), proof: undefined }), 'WEIR_WIRE_ORDER'],
+      [
+        'an enrolment in a session',
+        () => agent.send(messages.enrol, { version: 1, invitation: token, deviceName: 'x' }),
+        'WEIR_WIRE_ORDER',
+      ],
+      [
+        'a choice of nothing offered',
+        () => agent.send(messages.choice, { chosen: Buffer.alloc(1), proof: undefined }),
+        'WEIR_WIRE_ORDER',
+      ],
       ['portions of no batch', () => agent.send(messages.askPortions, []), 'WEIR_WIRE_ORDER'],
-      ['an upload of no batch', () => agent.send(messages.upload, { portions: 1, isCompressed: false, bytes: Buffer.alloc(1) }), 'WEIR_WIRE_ORDER'],
+      [
+        'an upload of no batch',
+        () => agent.send(messages.upload, { portions: 1, isCompressed: false, bytes: Buffer.alloc(1) }),
+        'WEIR_WIRE_ORDER',
+      ],
       ['a withdrawal of no batch', () => agent.send(messages.withdraw, 0), 'WEIR_WIRE_ORDER'],
       ['a commit of nothing', () => agent.send(wire.commit, commit), 'WEIR_WIRE_ORDER'],
-      ['a commit of a directory never offered', () => agent.send(wire.commit, { ...commit, known: 7 }), 'WEIR_WIRE_ORDER'],
+      [
+        'a commit of a directory never offered',
+        () => agent.send(wire.commit, { ...commit, known: 7 }),
+        'WEIR_WIRE_ORDER',
+      ],
       ['a list of nothing opened', () => agent.send(wire.listDirectories, null), 'WEIR_WIRE_ORDER'],
       ['a fetch of nothing listed', () => agent.send(wire.fetch, [0]), 'WEIR_WIRE_ORDER'],
       ['an answer for a request', () => agent.send(messages.done, null), 'WEIR_WIRE_ORDER'],
       ['an unknown type', () => agent.sendFrame(200, Buffer.alloc(3)), 'WEIR_WIRE_ORDER'],
-      ['a frame above the bound', () => agent.socket.write(header(MAX_REQUEST_BYTES + 1, 3)), 'WEIR_WIRE_TOO_LARGE'],
-      ['a directory never offered', () => agent.send(announcement, { directories: [{ entries: [{ ...named('d'), kind: 'directory', known: 3 }], isLast: true }] }), 'WEIR_WIRE_ORDER'],
-      ['names out of order', () => agent.send(announcement, { directories: [{ entries: [file('b', 0), file('a', 0)], isLast: true }] }), 'WEIR_TREE_INVALID'],
-      ['a name that leaves', () => agent.send(announcement, { directories: [{ entries: [file('..', 0)], isLast: true }] }), 'WEIR_TREE_INVALID'],
+      [
+        'a frame above the bound',
+        () => agent.socket.write(header(MAX_REQUEST_BYTES + 1, 3)),
+        'WEIR_WIRE_TOO_LARGE',
+      ],
+      [
+        'a directory never offered',
+        () =>
+          agent.send(announcement, {
+            directories: [{ entries: [{ ...named('d'), kind: 'directory', known: 3 }], isLast: true }],
+          }),
+        'WEIR_WIRE_ORDER',
+      ],
+      [
+        'names out of order',
+        () =>
+          agent.send(announcement, {
+            directories: [{ entries: [file('b', 0), file('a', 0)], isLast: true }],
+          }),
+        'WEIR_TREE_INVALID',
+      ],
+      [
+        'a name that leaves',
+        () => agent.send(announcement, { directories: [{ entries: [file('..', 0)], isLast: true }] }),
+        'WEIR_TREE_INVALID',
+      ],
     ];
     for (const [what, step, code] of steps) {
       it(what, async () => {
@@ -151,7 +210,14 @@ describe('an agent that lies', function () {
 
   it('about the root records no snapshot', async () => {
     await agent.call(announcement, { directories: [{ entries: [], isLast: true }] }, messages.candidates);
-    const commit = { known: undefined, rootAttributesId: randomBytes(32), paths: [], tags: [], files: 0, totalBytes: 0 };
+    const commit = {
+      known: undefined,
+      rootAttributesId: randomBytes(32),
+      paths: [],
+      tags: [],
+      files: 0,
+      totalBytes: 0,
+    };
     expect(await codeOf(agent.call(wire.commit, commit, wire.committed))).to.equal('WEIR_TREE_MISMATCH');
     await using other = await openRawAgent(provider.port);
     await other.greet(token);
@@ -160,7 +226,10 @@ describe('an agent that lies', function () {
 
   it('about directories too deep is refused', async () => {
     const inner = { entries: [], isLast: true };
-    const outer = { entries: [{ ...named('d'), kind: 'directory' as const, known: undefined }], isLast: true };
+    const outer = {
+      entries: [{ ...named('d'), kind: 'directory' as const, known: undefined }],
+      isLast: true,
+    };
     const directories = [inner, ...Array.from({ length: 300 }, () => outer)];
     agent.send(announcement, { directories });
     await agent.next();
@@ -178,7 +247,11 @@ describe('an agent that lies', function () {
           kind: 'symlink' as const,
           target,
         }));
-        await agent.call(announcement, { directories: [{ entries, isLast: from + 1000 === links }] }, messages.candidates);
+        await agent.call(
+          announcement,
+          { directories: [{ entries, isLast: from + 1000 === links }] },
+          messages.candidates,
+        );
       }
       // The answer to the last announcement goes out before the directory is built.
       await agent.call(wire.listSnapshots, null, wire.snapshots);
@@ -196,7 +269,9 @@ describe('a provider among noise', function () {
     const config = join(directory.path, 'weir.yaml');
     await writeFile(config, configuration(directory.path));
     const { stdout } = await weir(['subscriber', 'add', 'ada', '--config', config]);
-    const child = spawn(process.execPath, [WEIR, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn(process.execPath, [WEIR, 'serve', '--config', config], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     try {
       const port = await portOf(child.stdout);
       const { enrolment } = await enrolDevice({ ...decodeInvitation(stdout), port }, 'laptop');
@@ -217,7 +292,7 @@ describe('a provider among noise', function () {
 
 /** Random bytes before TLS, and within it before a greeting. */
 async function makeNoise(port: number): Promise<void> {
-  for (let round = 0; round < 15; round++) {
+  for (let round = 0; round < 18; round++) {
     await Promise.all(Array.from({ length: 100 }, () => plainNoise(port, randomBytes(randomInt(1, 3000)))));
     await Promise.all(
       Array.from({ length: 10 }, async () => {
@@ -260,7 +335,12 @@ function named(name: string) {
 }
 
 function file(name: string, sizeBytes: number): AnnouncedEntry {
-  return { ...named(name), kind: 'file', sizeBytes, identifier: identifierOfId(contentId(Buffer.from(name))) };
+  return {
+    ...named(name),
+    kind: 'file',
+    sizeBytes,
+    identifier: identifierOfId(contentId(Buffer.from(name))),
+  };
 }
 
 function header(length: number, type: number): Buffer {

@@ -94,11 +94,17 @@ describe('a restore from a provider that lies', function () {
   });
 
   it('refuses directories that are not those of the snapshot', async () => {
-    const entries: FalseEntry[] = [{ name: 'a', kind: 'directory', below: [{ name: 'b', kind: 'directory', below: [] }] }];
+    const entries: FalseEntry[] = [
+      { name: 'a', kind: 'directory', below: [{ name: 'b', kind: 'directory', below: [] }] },
+    ];
     const other = encode([{ name: 'z', kind: 'directory', below: [] }]);
     expect(await codeOf(restore(entries, { directories: () => [other] }))).to.equal('WEIR_RESTORE_MISMATCH');
-    expect(await codeOf(restore(entries, { directories: (all) => all.slice(0, 1) }))).to.equal('WEIR_RESTORE_MISMATCH');
-    expect(await codeOf(restore(entries, { directories: (all) => [...all, ...all] }))).to.equal('WEIR_RESTORE_MISMATCH');
+    expect(await codeOf(restore(entries, { directories: (all) => all.slice(0, 1) }))).to.equal(
+      'WEIR_RESTORE_MISMATCH',
+    );
+    expect(await codeOf(restore(entries, { directories: (all) => [...all, ...all] }))).to.equal(
+      'WEIR_RESTORE_MISMATCH',
+    );
   });
 
   it('refuses a tree without end', async () => {
@@ -121,14 +127,22 @@ describe('a restore from a provider that lies', function () {
 
   it('reports a file the provider lost, and restores the others', async () => {
     const { problems } = await restore(files, {
-      piece: (bytes) => ({ encoding: bytes.includes('of b') ? 'missing' : 'raw', sizeBytes: bytes.length, bytes }),
+      piece: (bytes) => ({
+        encoding: bytes.includes('of b') ? 'missing' : 'raw',
+        sizeBytes: bytes.length,
+        bytes,
+      }),
     });
     expect(codes(problems)).to.deep.equal(['WEIR_CONTENT_MISSING']);
     expect([...describeTree(target).keys()]).to.deep.equal(['a', 'c']);
   });
 
   it('reports a file whose compressed bytes are garbage or a bomb, and restores the others', async () => {
-    const bomb = Buffer.concat([Buffer.from('28b52ffd', 'hex'), Buffer.from('84', 'hex'), Buffer.alloc(30, 0xff)]);
+    const bomb = Buffer.concat([
+      Buffer.from('28b52ffd', 'hex'),
+      Buffer.from('84', 'hex'),
+      Buffer.alloc(30, 0xff),
+    ]);
     for (const garbage of [Buffer.from('garbage'), bomb, Buffer.alloc(0)]) {
       const { problems } = await restore(files, {
         piece: (bytes) =>
@@ -144,7 +158,9 @@ describe('a restore from a provider that lies', function () {
 
   it('ends with a code when more or less is sent than was asked for', async () => {
     expect(await codeOf(restore(files, { pieces: (all) => all.slice(1) }))).to.equal('WEIR_RESTORE_MISMATCH');
-    expect(await codeOf(restore(files, { pieces: (all) => [...all, ...all] }))).to.equal('WEIR_RESTORE_MISMATCH');
+    expect(await codeOf(restore(files, { pieces: (all) => [...all, ...all] }))).to.equal(
+      'WEIR_RESTORE_MISMATCH',
+    );
   });
 
   it('ends with a code when it speaks out of turn, garbage, or of other things', async () => {
@@ -166,7 +182,10 @@ describe('a restore from a provider that lies', function () {
     provider.answer = (_, __, socket) => void socket.write(Buffer.from('0300000040aabbcc', 'hex'));
     expect(await codeOf(device.restore('', target))).to.equal('WEIR_WIRE_MALFORMED');
     provider.answer = (_, __, socket) => void socket.end(Buffer.from('0300000040aa', 'hex'));
-    expect(await codeOf(device.restore('', target))).to.be.oneOf(['WEIR_WIRE_MALFORMED', 'WEIR_DISCONNECTED']);
+    expect(await codeOf(device.restore('', target))).to.be.oneOf([
+      'WEIR_WIRE_MALFORMED',
+      'WEIR_DISCONNECTED',
+    ]);
   });
 });
 
@@ -177,9 +196,13 @@ interface Answers {
 }
 
 /** Answers as a provider that holds this tree, but for what is overridden. */
-function answerFrom(entries: readonly FalseEntry[], overrides: Partial<Answers>): (frame: Frame, send: Send) => void {
+function answerFrom(
+  entries: readonly FalseEntry[],
+  overrides: Partial<Answers>,
+): (frame: Frame, send: Send) => void {
   const { directories = (all) => all, pieces = (all) => all } = overrides;
-  const { piece = (bytes: Buffer) => ({ encoding: 'raw' as const, sizeBytes: bytes.length, bytes }) } = overrides;
+  const { piece = (bytes: Buffer) => ({ encoding: 'raw' as const, sizeBytes: bytes.length, bytes }) } =
+    overrides;
   const listed: Encoded[] = [];
   const files: FalseEntry[] = [];
   const list = (below: readonly FalseEntry[]) => {
@@ -188,13 +211,35 @@ function answerFrom(entries: readonly FalseEntry[], overrides: Partial<Answers>)
     for (const entry of below) if (entry.kind === 'directory') list(entry.below ?? []);
   };
   list(entries);
-  const bytes = { files: 0, totalBytes: 0, unchangedBytes: 0, knownBytes: 0, passedBytes: 0, portionBytes: 0, uploadedBytes: 0 };
+  const bytes = {
+    files: 0,
+    totalBytes: 0,
+    unchangedBytes: 0,
+    knownBytes: 0,
+    passedBytes: 0,
+    portionBytes: 0,
+    uploadedBytes: 0,
+  };
   const rootAttributesId = listed[0]?.attributesId ?? Buffer.alloc(32);
-  const snapshot = { id: Buffer.alloc(16), deviceName: 'd', timeMs: 0, paths: [], tags: [], rootAttributesId, bytes };
+  const snapshot = {
+    id: Buffer.alloc(16),
+    deviceName: 'd',
+    timeMs: 0,
+    paths: [],
+    tags: [],
+    rootAttributesId,
+    bytes,
+  };
   return ({ type, payload }, send) => {
     if (type === messages.hello.type)
-      send(messages.welcome, { nonce: Buffer.alloc(32), salt: Buffer.alloc(16), knowsDirectories: false, subscriberName: 's' });
-    if (type === wire.openPath.type) send(wire.opened, { snapshot, attributesId: rootAttributesId, single: undefined });
+      send(messages.welcome, {
+        nonce: Buffer.alloc(32),
+        salt: Buffer.alloc(16),
+        knowsDirectories: false,
+        subscriberName: 's',
+      });
+    if (type === wire.openPath.type)
+      send(wire.opened, { snapshot, attributesId: rootAttributesId, single: undefined });
     if (type === wire.listDirectories.type) {
       for (const objects of directories(listed)) send(wire.directory, objects);
       send(messages.done, null);
@@ -253,7 +298,10 @@ function encode(entries: readonly FalseEntry[]): Encoded {
 function hostileTree(canary: string): fc.Arbitrary<FalseEntry[]> {
   const names = fc.oneof(
     { weight: 20, arbitrary: fc.constantFrom('a', 'b', 'c', 'file', 'canary') },
-    { weight: 1, arbitrary: fc.constantFrom('..', '.', '', '/', '../canary', 'a/b', `${canary}/file`, 'n\0', '\xff') },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom('..', '.', '', '/', '../canary', 'a/b', `${canary}/file`, 'n\0', '\xff'),
+    },
   );
   const leaf = fc.record({
     name: names,

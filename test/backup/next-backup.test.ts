@@ -70,7 +70,10 @@ describe('the next backup', function () {
     const second = await device.backup();
     expect(second.tally).to.include({ readBytes: 0, scannedFiles: FILES + 1 });
     expect(second.up).to.be.at.most(4096);
-    expect(second.snapshot.bytes).to.include({ uploadedBytes: 0, unchangedBytes: first.snapshot.bytes.totalBytes });
+    expect(second.snapshot.bytes).to.include({
+      uploadedBytes: 0,
+      unchangedBytes: first.snapshot.bytes.totalBytes,
+    });
     expect(await homeIn(second)).to.equal(await homeIn(first));
   });
 
@@ -88,7 +91,11 @@ describe('the next backup', function () {
     ['deleted', (path) => rmSync(path), []],
     ['empty', (path) => truncateSync(path, 0), []],
     ['of another program', (path) => writeFileSync(path, randomBytes(1000)), []],
-    ['cut short', (path) => truncateSync(path, Math.floor(statSync(path).size / 2) + 3), ['WEIR_STATE_UNREADABLE']],
+    [
+      'cut short',
+      (path) => truncateSync(path, Math.floor(statSync(path).size / 2) + 3),
+      ['WEIR_STATE_UNREADABLE'],
+    ],
     ['flipped in a byte', (path) => flip(path), ['WEIR_STATE_UNREADABLE']],
   ];
   for (const [what, damage, told] of damages) {
@@ -128,7 +135,10 @@ describe('the next backup', function () {
 
   const changes: readonly [string, () => void][] = [
     ['a renamed file', () => renameSync(join(home, 'large'), join(home, 'larger'))],
-    ['a file moved to another directory', () => renameSync(join(home, 'd1', 'f1'), join(home, 'd2', 'moved'))],
+    [
+      'a file moved to another directory',
+      () => renameSync(join(home, 'd1', 'f1'), join(home, 'd2', 'moved')),
+    ],
     ['a renamed directory', () => renameSync(join(home, 'd1'), join(home, 'other'))],
     ['a file of another mode', () => chmodSync(join(home, 'd1', 'f1'), 0o600)],
     ['a touched file', () => utimesSync(join(home, 'large'), 1_600_000_000, 1_600_000_000)],

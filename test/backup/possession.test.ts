@@ -29,7 +29,9 @@ describe('possession and privacy', function () {
   before(async () => {
     directory = await temporaryDirectory();
     // Every session gets the same nonce and salt, so that answers can be compared to the byte.
-    provider = await openProvider(join(directory.path, 'provider'), { random: (size) => Buffer.alloc(size, 7) });
+    provider = await openProvider(join(directory.path, 'provider'), {
+      random: (size) => Buffer.alloc(size, 7),
+    });
     await provider.add('ada', ADA);
     held = Array.from({ length: PAIRS }, () => randomBytes(randomInt(1000, 3000)));
     for (const [at, bytes] of held.entries()) await provider.pass(ADA, `http://origin/${at}`, bytes);
@@ -64,7 +66,9 @@ describe('possession and privacy', function () {
       agent.send(announcement, { directories: [{ entries: [fileOf(bytes)], isLast: true }] });
       await hear();
       const portions = [{ sizeBytes: bytes.length, identifier }];
-      agent.send(messages.askPortions, [{ file: 0, isLast: true, isAsked: true, changed: undefined, portions }]);
+      agent.send(messages.askPortions, [
+        { file: 0, isLast: true, isAsked: true, changed: undefined, portions },
+      ]);
       await hear();
       agent.send(messages.withdraw, 0);
       await hear();
@@ -98,9 +102,15 @@ describe('possession and privacy', function () {
   it("records no snapshot of another subscriber's root, though its id is known", async () => {
     const ada = provider.catalog.subscribers.byName('ada')?.scope ?? expect.fail();
     const { snapshot } = await testDevice(await provider.enrol('ada'), directory.path, [adasHome]).backup();
-    expect(provider.catalog.contents.find(ada, 'directory', identifierOfId(snapshot.rootAttributesId), 0, 4)).to.have.length(1);
+    expect(
+      provider.catalog.contents.find(ada, 'directory', identifierOfId(snapshot.rootAttributesId), 0, 4),
+    ).to.have.length(1);
     await using bob = await sessionOf('bob');
-    const asked = await bob.call(messages.askDirectories, [identifierOfId(snapshot.rootAttributesId)], messages.candidates);
+    const asked = await bob.call(
+      messages.askDirectories,
+      [identifierOfId(snapshot.rootAttributesId)],
+      messages.candidates,
+    );
     expect(asked).to.deep.equal([[]]);
     const { rootAttributesId } = snapshot;
     const commit = { known: 0, rootAttributesId, paths: [], tags: [], files: 1, totalBytes: 1 };
@@ -112,8 +122,16 @@ describe('possession and privacy', function () {
     const { scope } = provider.catalog.subscribers.byName('ada') ?? expect.fail();
     const { contents } = provider.catalog;
     const nonce = Buffer.alloc(NONCE_BYTES, 9);
-    const context = { contents, scope, nonce, digestOf: createCandidateDigest(Buffer.alloc(16)), tally: newTally() };
-    const offer = createOffer(context, 'file', [{ identifier: fileOf(bytes).identifier, sizeBytes: bytes.length }]);
+    const context = {
+      contents,
+      scope,
+      nonce,
+      digestOf: createCandidateDigest(Buffer.alloc(16)),
+      tally: newTally(),
+    };
+    const offer = createOffer(context, 'file', [
+      { identifier: fileOf(bytes).identifier, sizeBytes: bytes.length },
+    ]);
     const chosen = Buffer.from([1]);
     const isTaken = async (proof: Buffer | undefined, number: number) =>
       (await offer.settle({ chosen, proof }, number)).verdict.isAccepted;
@@ -134,7 +152,8 @@ describe('possession and privacy', function () {
       [batchProof(nonce, 0, []), 0],
       [createPossessionTagger(nonce).tag(bytes), 0],
     ];
-    for (const [proof, number] of clever) expect(await isTaken(proof, number), proof?.toString('hex')).to.equal(false);
+    for (const [proof, number] of clever)
+      expect(await isTaken(proof, number), proof?.toString('hex')).to.equal(false);
     let taken = 0;
     for (let round = 0; round < FALSE_PROOFS; round += 100) {
       const outcomes = await Promise.all(Array.from({ length: 100 }, () => isTaken(randomBytes(32), 0)));
@@ -150,7 +169,8 @@ describe('possession and privacy', function () {
     const directories = [{ entries: [fileOf(bytes)], isLast: true }];
     const [offered = []] = await agent.call(announcement, { directories }, messages.candidates);
     expect(offered).to.have.length(1);
-    const choose = (proof: Buffer) => agent.call(messages.choice, { chosen: Buffer.from([1]), proof }, messages.verdict);
+    const choose = (proof: Buffer) =>
+      agent.call(messages.choice, { chosen: Buffer.from([1]), proof }, messages.verdict);
     // Of another session; of the first choice, when it is the second; of fewer bytes.
     for (const proof of [proofOf(3, 0, bytes), proofOf(7, 0, bytes), proofOf(7, 2, bytes.subarray(1))])
       expect(await choose(proof)).to.deep.equal({ isAccepted: false, lost: [] });

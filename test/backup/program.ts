@@ -14,7 +14,10 @@ export interface Ended {
 }
 
 /** Runs `weir` to its end. `uid` runs it as another user, which takes root. */
-export async function weir(args: readonly string[], options: { uid?: number; input?: string } = {}): Promise<Ended> {
+export async function weir(
+  args: readonly string[],
+  options: { uid?: number; input?: string } = {},
+): Promise<Ended> {
   const { uid, input } = options;
   const user = uid === undefined ? {} : { uid, gid: uid };
   const child = spawn(process.execPath, [WEIR, ...args], { stdio: 'pipe', cwd: '/', ...user });

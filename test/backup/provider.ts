@@ -122,4 +122,3 @@ function watched(contents: Contents, watching: Watching): Contents {
     },
   });
 }
-

@@ -33,7 +33,9 @@ describe('refusals', () => {
     const enrolment = { ...other.enrolment, pin: provider.pin };
     const device = testDevice(enrolment, directory.path, [home]);
     expect(await codeOf(device.backup())).to.equal('WEIR_SERVER_KEY_MISMATCH');
-    expect(await codeOf(enrolDevice({ ...enrolment, token: randomBytes(32) }, 'x'))).to.equal('WEIR_SERVER_KEY_MISMATCH');
+    expect(await codeOf(enrolDevice({ ...enrolment, token: randomBytes(32) }, 'x'))).to.equal(
+      'WEIR_SERVER_KEY_MISMATCH',
+    );
     expect(other.receivedBytes).to.equal(0);
   });
 
@@ -43,7 +45,12 @@ describe('refusals', () => {
     await provider[Symbol.asyncDispose]();
     expect(await codeOf(openSession(enrolment))).to.equal('WEIR_UNREACHABLE');
     for (const greeting of ['HTTP/1.1 400 Bad Request\r\n\r\n', '']) {
-      const plain = createServer((socket) => socket.on('error', () => undefined).resume().end(greeting));
+      const plain = createServer((socket) =>
+        socket
+          .on('error', () => undefined)
+          .resume()
+          .end(greeting),
+      );
       await new Promise<void>((resolve) => plain.listen(port, '127.0.0.1', resolve));
       expect(await codeOf(openSession(enrolment)), `greeted "${greeting}"`).to.equal('WEIR_UNREACHABLE');
       await new Promise((resolve) => plain.close(resolve));
@@ -57,7 +64,9 @@ describe('refusals', () => {
     const subscriber = provider.catalog.subscribers.byName('ada');
     const other = (await enrolDevice(await provider.invite(subscriber ?? expect.fail()), 'other')).enrolment;
     expect(await provider.catalog.subscribers.revoke('ada', 'laptop')).to.equal(1);
-    expect(await codeOf(testDevice(enrolment, directory.path, [home]).backup())).to.equal('WEIR_TOKEN_REFUSED');
+    expect(await codeOf(testDevice(enrolment, directory.path, [home]).backup())).to.equal(
+      'WEIR_TOKEN_REFUSED',
+    );
     expect(await codeOf(testDevice(other, directory.path, [home]).backup())).to.equal(undefined);
   });
 
@@ -90,8 +99,12 @@ describe('refusals', () => {
   it(`after ${MAX_REFUSALS} refused tokens the address waits, whatever it brings`, async () => {
     const enrolment = await provider.enrol('ada');
     for (let time = 0; time < MAX_REFUSALS; time++)
-      expect(await codeOf(openSession({ ...enrolment, token: randomBytes(32) }))).to.equal('WEIR_TOKEN_REFUSED');
-    expect(await codeOf(openSession({ ...enrolment, token: randomBytes(32) }))).to.equal('WEIR_TOO_MANY_ATTEMPTS');
+      expect(await codeOf(openSession({ ...enrolment, token: randomBytes(32) }))).to.equal(
+        'WEIR_TOKEN_REFUSED',
+      );
+    expect(await codeOf(openSession({ ...enrolment, token: randomBytes(32) }))).to.equal(
+      'WEIR_TOO_MANY_ATTEMPTS',
+    );
     expect(await codeOf(openSession(enrolment))).to.equal('WEIR_TOO_MANY_ATTEMPTS');
   });
 
@@ -100,7 +113,9 @@ describe('refusals', () => {
     const target = join(directory.path, 'back');
     expect(await codeOf(device.restore('', target))).to.equal('WEIR_SNAPSHOT_UNKNOWN');
     await device.backup();
-    expect(await codeOf(device.restore('', target, { snapshot: 'ffffffff' }))).to.equal('WEIR_SNAPSHOT_UNKNOWN');
+    expect(await codeOf(device.restore('', target, { snapshot: 'ffffffff' }))).to.equal(
+      'WEIR_SNAPSHOT_UNKNOWN',
+    );
     expect(await codeOf(device.restore('/nowhere/at/all', target))).to.equal('WEIR_PATH_UNKNOWN');
     expect(await codeOf(device.restore(`${home}/secret/below`, target))).to.equal('WEIR_PATH_UNKNOWN');
     expect(await codeOf(device.restore(`${home}/../home`, target))).to.equal('WEIR_PATH_UNKNOWN');
@@ -111,6 +126,8 @@ describe('refusals', () => {
     const bob = testDevice(await provider.enrol('bob'), directory.path, [home]);
     const { snapshot } = await ada.backup();
     const id = Buffer.from(snapshot.id).toString('hex');
-    expect(await codeOf(bob.restore('', join(directory.path, 'back'), { snapshot: id }))).to.equal('WEIR_SNAPSHOT_UNKNOWN');
+    expect(await codeOf(bob.restore('', join(directory.path, 'back'), { snapshot: id }))).to.equal(
+      'WEIR_SNAPSHOT_UNKNOWN',
+    );
   });
 });

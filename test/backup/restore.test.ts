@@ -69,10 +69,14 @@ describe('a restore', function () {
   it('never follows a link that stands for a directory, nor for the target itself', async () => {
     mkdirSync(target);
     symlinkSync(canary, join(target, 'inner'));
-    expect(await codeOf(device.restore(home, target, { overwrite: 'always' }))).to.equal('WEIR_RESTORE_TARGET');
+    expect(await codeOf(device.restore(home, target, { overwrite: 'always' }))).to.equal(
+      'WEIR_RESTORE_TARGET',
+    );
     rmSync(target, { recursive: true });
     symlinkSync(canary, target);
-    expect(await codeOf(device.restore(home, target, { overwrite: 'always' }))).to.equal('WEIR_RESTORE_TARGET');
+    expect(await codeOf(device.restore(home, target, { overwrite: 'always' }))).to.equal(
+      'WEIR_RESTORE_TARGET',
+    );
   });
 
   it('never writes through a link or a hard link that stands for a file', async () => {
@@ -85,11 +89,15 @@ describe('a restore', function () {
 
   it('says what is in the way: a directory for a file, a file for a directory', async () => {
     mkdirSync(join(target, 'inner', 'file'), { recursive: true });
-    expect(await codeOf(device.restore(home, target, { overwrite: 'always' }))).to.equal('WEIR_RESTORE_TARGET');
+    expect(await codeOf(device.restore(home, target, { overwrite: 'always' }))).to.equal(
+      'WEIR_RESTORE_TARGET',
+    );
     rmSync(target, { recursive: true });
     mkdirSync(target);
     writeFileSync(join(target, 'inner'), 'a file');
-    expect(await codeOf(device.restore(home, target, { overwrite: 'always' }))).to.equal('WEIR_RESTORE_TARGET');
+    expect(await codeOf(device.restore(home, target, { overwrite: 'always' }))).to.equal(
+      'WEIR_RESTORE_TARGET',
+    );
     expect(readFileSync(join(target, 'inner'), 'utf8')).to.equal('a file');
   });
 
@@ -162,7 +170,15 @@ describe('a restore', function () {
     await device.backup();
     const state = `${home}-state`;
     await (await openDevice(state)).enrol(device.enrolment);
-    const child = spawn(process.execPath, [WEIR, 'restore', `latest:${home}`, '-t', target, '--state', state]);
+    const child = spawn(process.execPath, [
+      WEIR,
+      'restore',
+      `latest:${home}`,
+      '-t',
+      target,
+      '--state',
+      state,
+    ]);
     const closed = new Promise((go) => child.once('close', go));
     while (child.exitCode === null && largestIn(join(target, 'inner')) < 4 * 1024 * 1024)
       await new Promise((go) => setTimeout(go, 2));

@@ -36,7 +36,9 @@ export function differences(left: Described, right: Described): string[] {
     const apartNs = thing.mtimeNs - (other?.mtimeNs ?? 0n);
     const isSameTime = apartNs < TIME_TOLERANCE_NS && -apartNs < TIME_TOLERANCE_NS;
     if (other?.what !== thing.what || !isSameTime)
-      lines.push(`${path}: ${thing.what} ${thing.mtimeNs} / ${other?.what ?? 'missing'} ${other?.mtimeNs ?? ''}`);
+      lines.push(
+        `${path}: ${thing.what} ${thing.mtimeNs} / ${other?.what ?? 'missing'} ${other?.mtimeNs ?? ''}`,
+      );
   }
   for (const path of right.keys()) if (!left.has(path)) lines.push(`${path}: too much`);
   return lines;
@@ -45,7 +47,8 @@ export function differences(left: Described, right: Described): string[] {
 function describe(path: string): Thing {
   const stat = lstatSync(bytesOf(path), { bigint: true });
   const { mtimeNs } = stat;
-  if (stat.isSymbolicLink()) return { kind: 'link', what: `-> ${readlinkSync(bytesOf(path), 'latin1')}`, mtimeNs };
+  if (stat.isSymbolicLink())
+    return { kind: 'link', what: `-> ${readlinkSync(bytesOf(path), 'latin1')}`, mtimeNs };
   const meta = `${(Number(stat.mode) & 0o7777).toString(8)} ${stat.uid}:${stat.gid}`;
   if (stat.isDirectory()) return { kind: 'directory', what: `${meta} directory`, mtimeNs };
   return { kind: 'file', what: `${meta} ${stat.size} ${sha256(path)}`, mtimeNs };

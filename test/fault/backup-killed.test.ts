@@ -54,7 +54,10 @@ describe('backup, one side killed in mid-upload', function () {
       const added = await weir(['subscriber', 'add', 'ada', '--config', config]);
       let serve = await startServe(config);
       try {
-        const { enrolment } = await enrolDevice({ ...decodeInvitation(added.stdout), port: serve.port }, 'laptop');
+        const { enrolment } = await enrolDevice(
+          { ...decodeInvitation(added.stdout), port: serve.port },
+          'laptop',
+        );
         const device = testDevice(enrolment, directory.path, [home]);
         let tally: Tally | undefined;
         const first = device.backup({ onStart: (started) => (tally = started) });
@@ -125,7 +128,9 @@ async function configure(directory: string): Promise<string> {
 
 async function startServe(config: string, port = 0): Promise<{ child: ChildProcess; port: number }> {
   if (port !== 0) writeFileSync(config, readFileSync(config, 'utf8').replace(/port: 0/, `port: ${port}`));
-  const child = spawn(process.execPath, [WEIR, 'serve', '--config', config], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, [WEIR, 'serve', '--config', config], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   let text = '';
   for await (const bytes of child.stdout) {
     text += String(bytes);

@@ -80,7 +80,7 @@ async function heldBytes({ catalog, scope }: Bench, body: Buffer): Promise<Buffe
   const [found] = catalog.contents.find(scope, 'file', object.identifier, object.sizeBytes, 1);
   if (found === undefined) return undefined;
   expect(Buffer.from(found.contentId).equals(contentId(body))).to.equal(true);
-  const [list] = await catalog.contents.portionsOf(scope, [found.contentId]);
+  const [list] = await catalog.contents.portionsOf(scope, 'file', [found.contentId]);
   if (list === undefined) return undefined;
   expect(list.count < 2 || list.packed.equals(object.portions.packed), 'the cuts of the format').to.equal(
     true,
