@@ -35,6 +35,8 @@ export const GREETING_TIMEOUT_MS = 10_000;
 export const CLOSE_TIMEOUT_MS = 5_000;
 /** A greeting is a token and a name; nobody unknown may make the server hold more. */
 export const MAX_GREETING_BYTES = 2048;
+/** Answers that may wait for the agent to take them while the next are made. */
+export const SEND_AHEAD_BYTES = 2 * 1024 * 1024;
 export const MAX_REFUSALS = 10;
 export const REFUSAL_WINDOW_MS = 60_000;
 export const MAX_REFUSING_ADDRESSES = 10_000;
@@ -156,9 +158,9 @@ function sender(socket: TLSSocket): Send {
     const payload = codec.encode(message);
     socket.cork();
     socket.write(encodeFrameHeader(codec.type, payload.length));
-    const hasRoom = socket.write(payload);
+    socket.write(payload);
     socket.uncork();
-    if (hasRoom) return;
+    if (socket.writableLength <= SEND_AHEAD_BYTES) return;
     const gone = new AbortController();
     const ended = once(socket, 'close', { signal: gone.signal }).then(() => {
       throw new WeirError('WEIR_DISCONNECTED', 'the agent went away');
