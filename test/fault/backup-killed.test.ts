@@ -31,7 +31,7 @@ describe('backup, one side killed in mid-upload', function () {
   afterEach(() => directory[Symbol.asyncDispose]());
 
   const homes: readonly [string, () => void][] = [
-    ['small files', () => makeFiles(400, 10_000, 150_000)],
+    ['small files', () => makeFiles(1600, 12_000, 30_000)],
     ['one large file', () => writeFileSync(join(home, 'large'), randomBytes(40 * MIB))],
   ];
 
