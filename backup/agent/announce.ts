@@ -14,6 +14,8 @@ import { type UnmatchedFile, Uploader } from './upload.ts';
  * that columns compress (docs/wire.md has the figures).
  */
 export const BATCH_ENTRIES = 2048;
+/** Bytes of names and link targets in a batch, within what the columns of one may take. */
+export const BATCH_BYTES = 4 * 1024 * 1024;
 /** Batches that wait for the provider while the scan goes on: some hold a hundred times the bytes of others. */
 export const BATCHES_AHEAD = 8;
 
@@ -24,6 +26,7 @@ export class Announcer {
   readonly #uploader: Uploader;
   #directories: { directory: DirectoryNode; entries: readonly Node[]; isLast: boolean }[] = [];
   #entries = 0;
+  #bytes = 0;
   /** Batches that are not finished, one after another. */
   readonly #underWay: Promise<void>[] = [];
 
@@ -39,15 +42,21 @@ export class Announcer {
 
   /** Adds a directory. Children must have been added before. */
   async add(directory: DirectoryNode): Promise<void> {
-    const { entries } = directory;
-    for (let from = 0; from === 0 || from < entries.length; ) {
-      const part = entries.slice(from, from + BATCH_ENTRIES - this.#entries);
-      from += part.length;
-      this.#directories.push({ directory, entries: part, isLast: from >= entries.length });
-      this.#entries += part.length;
-      if (this.#entries + this.#directories.length >= BATCH_ENTRIES) await this.#flush();
-      if (entries.length === 0) break;
+    let part: Node[] = [];
+    for (const node of directory.entries) {
+      const bytes = node.name.length + (node.kind === 'symlink' ? node.target.length : 0);
+      if (this.#entries >= BATCH_ENTRIES || this.#bytes + bytes > BATCH_BYTES) {
+        this.#directories.push({ directory, entries: part, isLast: false });
+        part = [];
+        await this.#flush();
+      }
+      part.push(node);
+      this.#entries++;
+      this.#bytes += bytes;
     }
+    this.#directories.push({ directory, entries: part, isLast: true });
+    this.#entries++;
+    if (this.#entries >= BATCH_ENTRIES) await this.#flush();
   }
 
   /** Sends what is left; everything added is at the provider when it resolves. */
@@ -63,6 +72,7 @@ export class Announcer {
     if (batch.length === 0) return;
     this.#directories = [];
     this.#entries = 0;
+    this.#bytes = 0;
     const before = this.#underWay.at(-1) ?? Promise.resolve();
     const brought = before.then(() => this.#bring(batch));
     // Its failure is met when its turn comes; until then it must not count as unhandled.

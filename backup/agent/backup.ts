@@ -1,4 +1,4 @@
-import type { WeirError } from '../../src/base/errors.ts';
+import { WeirError } from '../../src/base/errors.ts';
 import { identifierOfId } from '../../src/content/identifier.ts';
 import { MAX_BATCH_DIRECTORY_ASKS } from '../../src/wire/limits.ts';
 import { askDirectories, candidates } from '../../src/wire/messages.ts';
@@ -16,6 +16,8 @@ export interface BackupOptions
   readonly enrolment: Enrolment;
   /** Absolute, normalised byte strings. */
   readonly paths: readonly string[];
+  /** Read every file and ask for every one, whatever the cache and the provider's directories say. */
+  readonly isFull: boolean;
   readonly tags: readonly string[];
   /** Where the cache of this set of paths is kept. */
   readonly cachePath: string;
@@ -38,10 +40,12 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
   const tally = newTally();
   options.onStart(tally);
   const cache = openFileCache(options.cachePath, options.onProblem);
-  const session = await openSession(options.enrolment).catch((error: unknown) => {
+  const opened = await openSession(options.enrolment).catch((error: unknown) => {
     cache.discard();
     throw error;
   });
+  // A provider that is not asked for directories is asked for every file.
+  const session = options.isFull ? { ...opened, knowsDirectories: false } : opened;
   try {
     const announcer = new Announcer(session, tally, options.onProblem);
     const root = await scanAnd(session, announcer, cache, options, tally);
@@ -50,11 +54,20 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
     await announcer.finish();
     tally.phase = 'commit';
     const snapshot = await commitRoot(session, root, announcer.hasChanged, options, tally);
-    cache.commit();
+    keepCache(cache, options);
     return { snapshot, tally, lineBytes: session.channel.lineBytes };
   } finally {
     cache.discard();
     session.close();
+  }
+}
+
+/** The snapshot stands by now: a cache that cannot be kept costs reading next time, no more. */
+function keepCache(cache: FileCache, { cachePath, onProblem }: BackupOptions): void {
+  try {
+    cache.commit();
+  } catch (cause) {
+    onProblem(new WeirError('WEIR_STATE_UNREADABLE', `the cache ${cachePath} cannot be written`, { cause }));
   }
 }
 

@@ -50,19 +50,18 @@ export function recognise(
   return candidates.findIndex((candidate) => candidate.digest === digest) + 1;
 }
 
-/** Sends the choice and takes back what is not accepted, at most twice: lost items, then all that needed proof. */
+/** Sends the choice and takes back what is refused: what the provider has lost, or else all that needed proof. Each round leaves less. */
 async function settle(session: AgentSession, chosen: Buffer, tags: Map<number, Buffer>): Promise<void> {
   while (chosen.some((number) => number > 0)) {
     const number = session.choices++;
     const proof = tags.size > 0 ? batchProof(session.nonce, number, [...tags.values()]) : undefined;
     const { isAccepted, lost } = await session.channel.call(choice, { chosen, proof }, verdict);
     if (isAccepted) return;
-    const refused = lost.length > 0 ? lost : [...tags.keys()];
-    const before = tags.size;
+    const refused = (lost.length > 0 ? lost : [...tags.keys()]).filter((index) => chosen[index]);
+    if (refused.length === 0) throw new WeirError('WEIR_WIRE_ORDER', 'the provider refuses what it offered');
     for (const index of refused) {
       chosen[index] = 0;
       tags.delete(index);
     }
-    if (tags.size === before) throw new WeirError('WEIR_WIRE_ORDER', 'the provider refuses what it offered');
   }
 }

@@ -8,6 +8,7 @@ const REASONS = {
   WEIR_FILE_CHANGED: 'kept changing while it was read',
   WEIR_FILE_KIND: 'is a socket, pipe or device',
   WEIR_FILE_TOO_LARGE: 'is larger than the provider takes',
+  WEIR_DIRECTORY_TOO_LARGE: 'has more entries than the provider takes',
   WEIR_TREE_TOO_DEEP: `is deeper than ${MAX_TREE_DEPTH} directories`,
   WEIR_NAME_TOO_LONG: `has a name above ${MAX_NAME_BYTES} bytes`,
 } satisfies Partial<Record<ErrorCode, string>>;

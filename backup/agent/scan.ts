@@ -3,7 +3,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import type { WeirError } from '../../src/base/errors.ts';
 import type { PossessionTagger } from '../../src/content/proof.ts';
 import { MAX_NAME_BYTES, MAX_TREE_DEPTH } from '../../src/content/tree.ts';
-import { MAX_FILE_BYTES } from '../../src/wire/limits.ts';
+import { MAX_DIRECTORY_OBJECT_BYTES, MAX_FILE_BYTES } from '../../src/wire/limits.ts';
 import { joinPath, pathBytes, wantedBelow } from './byte-path.ts';
 import type { CachedFile, FileCache } from './file-cache.ts';
 import { fileProblem, readProblem } from './file-problem.ts';
@@ -34,6 +34,8 @@ const SETTLED_MS = 50;
 const READ_ATTEMPTS = 3;
 /** How long the scan keeps the thread before it lets the network have it. */
 const SLICE_MS = 20;
+/** What an entry takes in a tree beside its name, at the most for a file. */
+const ENTRY_BYTES = 48;
 const CACHE_TAG = 'CACHEDIR.TAG';
 
 /**
@@ -163,8 +165,13 @@ class Scan {
     );
   }
 
+  /** The names in a directory, sorted; none when it cannot be read or listed. */
   #list(path: string): string[] {
-    return this.#attempt(path, () => readdirSync(pathBytes(path), 'latin1').sort()) ?? [];
+    const names = this.#attempt(path, () => readdirSync(pathBytes(path), 'latin1').sort()) ?? [];
+    const bytes = names.reduce((sum, name) => sum + name.length + ENTRY_BYTES, 0);
+    if (bytes <= MAX_DIRECTORY_OBJECT_BYTES) return names;
+    this.#options.onProblem(fileProblem('WEIR_DIRECTORY_TOO_LARGE', path));
+    return [];
   }
 
   #attempt<T>(path: string, action: () => T): T | undefined {

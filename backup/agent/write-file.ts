@@ -32,23 +32,25 @@ export interface FileWriter {
 }
 
 const ZEROS = Buffer.alloc(256 * 1024);
-const SETUID_BITS = 0o7000;
+/** Setuid, setgid and sticky. */
+export const SETUID_BITS = 0o7000;
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
- * Opens a file for restoring. `mayExist` tells that something may stand at `path`: the file is then
- * written beside it and moved over it, never through it. Without it the path lies in a directory
- * this restore has just made, and is written in place.
+ * Opens a file for restoring. It is written beside its place under `temporaryName` and moved there
+ * when it is complete, so that a half file never has its name and nothing is written through what
+ * stands there. `mayBeLeft` tells that an earlier restore may have left a file of that name.
  */
 export function openFileWriter(
   path: string,
   entry: FileEntry,
-  mayExist: boolean,
+  temporaryName: string,
+  mayBeLeft: boolean,
   policy: MetadataPolicy,
 ): FileWriter {
-  const written = mayExist ? `${path.slice(0, path.lastIndexOf('/') + 1)}.weir-restore-${process.pid}` : path;
-  if (mayExist) rmSync(pathBytes(written), { force: true });
-  const file = openSync(pathBytes(written), CREATE, 0o600);
+  const written = pathBytes(path.slice(0, path.lastIndexOf('/') + 1) + temporaryName);
+  if (mayBeLeft) rmSync(written, { force: true });
+  const file = openSync(written, CREATE, 0o600);
   let hasher: ContentIdHasher | undefined;
   let only: Buffer | undefined;
   let position = 0;
@@ -62,7 +64,7 @@ export function openFileWriter(
 
   function remove(): void {
     close();
-    rmSync(pathBytes(written), { force: true });
+    rmSync(written, { force: true });
   }
 
   return {
@@ -87,7 +89,7 @@ export function openFileWriter(
       const time = settableTime(entry);
       futimesSync(file, time, time);
       close();
-      if (mayExist) renameSync(pathBytes(written), pathBytes(path));
+      renameSync(written, pathBytes(path));
       return true;
     },
     discard: remove,

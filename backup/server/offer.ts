@@ -6,7 +6,7 @@ import { batchProof } from '../../src/content/proof.ts';
 import { MAX_CANDIDATES } from '../../src/wire/limits.ts';
 import type { Candidate, Choice, Verdict } from '../../src/wire/messages.ts';
 import type { SessionContext } from './context.ts';
-import { possessionTags } from './possession.ts';
+import { type Claimed, checkClaims } from './possession.ts';
 
 /** An identifier the agent asked for. */
 export interface Asked {
@@ -52,33 +52,34 @@ export function createOffer(
     candidates: found.map((candidates) => toCandidates(context, candidates)),
     async settle(choice, number) {
       const accepted = chosen(choice);
-      const indexes = [...accepted.keys()].filter((index) => accepted[index]?.isProved === false);
-      if (indexes.length === 0) return { verdict: { isAccepted: true, lost: [] }, accepted };
-      const claimed = indexes.map((index) => ({
-        contentId: accepted[index]?.contentId ?? malformed('it is empty'),
-        sizeBytes: asked[index]?.sizeBytes ?? 0,
-        isPortion: level === 'portion',
-      }));
-      const tags = await possessionTags(contents, scope, nonce, claimed);
-      const lost = indexes.filter((_, at) => tags[at] === undefined);
-      if (lost.length > 0) return { verdict: { isAccepted: false, lost }, accepted: [] };
-      const isProved = isSame(
-        choice.proof,
-        batchProof(
-          nonce,
-          number,
-          tags.filter((tag) => tag !== undefined),
-        ),
-      );
-      if (!isProved) return { verdict: { isAccepted: false, lost: [] }, accepted: [] };
-      await contents.markProved(
-        scope,
-        level,
-        accepted.filter((one) => one?.isProved === false).filter((one) => one !== undefined),
-      );
+      const claims: (Claimed & { index: number; found: Found })[] = [];
+      for (const [index, one] of accepted.entries()) {
+        if (one === undefined) continue;
+        const { contentId, isProved } = one;
+        const sizeBytes = asked[index]?.sizeBytes ?? 0;
+        claims.push({
+          index,
+          found: one,
+          contentId,
+          sizeBytes,
+          isPortion: level === 'portion',
+          needsProof: !isProved,
+        });
+      }
+      const checked = await checkClaims(contents, scope, nonce, claims);
+      const lost = claims.filter((_, at) => checked[at]?.isHeld !== true).map(({ index }) => index);
+      if (lost.length > 0) return refused(lost);
+      const tags = checked.map(({ tag }) => tag).filter((tag) => tag !== undefined);
+      if (tags.length > 0 && !isSame(choice.proof, batchProof(nonce, number, tags))) return refused([]);
+      const proved = claims.filter(({ needsProof }) => needsProof).map((claim) => claim.found);
+      await contents.markProved(scope, level, proved);
       return { verdict: { isAccepted: true, lost: [] }, accepted };
     },
   };
+}
+
+function refused(lost: readonly number[]): { verdict: Verdict; accepted: readonly (Found | undefined)[] } {
+  return { verdict: { isAccepted: false, lost }, accepted: [] };
 }
 
 export function toCandidates(context: SessionContext, found: readonly Found[]): Candidate[] {

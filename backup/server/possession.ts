@@ -10,55 +10,67 @@ import {
 } from '../../src/content/proof.ts';
 import { readPlain } from './read-objects.ts';
 
-/** An object whose possession is to be checked. */
+/** An object the agent chose. */
 export interface Claimed {
   readonly contentId: Uint8Array;
   readonly sizeBytes: number;
   /** A portion lists no portions itself. */
   readonly isPortion: boolean;
+  /** Whether the agent has to show that it has the bytes. */
+  readonly needsProof: boolean;
+}
+
+/** What the provider found when it read a claimed object. */
+export interface Checked {
+  /** All bytes were read and hash to the content id. */
+  readonly isHeld: boolean;
+  /** The possession tag of a held object that needs proof. */
+  readonly tag: Buffer | undefined;
 }
 
 /**
- * Possession tags the provider makes itself, from bytes it reads now and whose SHA-256 it checks
- * in the same pass. Undefined for an object that is missing or does not hash to its id.
+ * Reads every claimed object now, compares its SHA-256, and makes the possession tags that the
+ * agent's proof is held against in the same pass.
  */
-export async function possessionTags(
+export async function checkClaims(
   contents: Contents,
   scope: Scope,
   nonce: Uint8Array,
   claimed: readonly Claimed[],
-): Promise<(Buffer | undefined)[]> {
+): Promise<Checked[]> {
   const tagger = createPossessionTagger(nonce);
-  const tags: (Buffer | undefined)[] = claimed.map(() => undefined);
+  const checked: Checked[] = claimed.map(() => ({ isHeld: false, tag: undefined }));
   let state: HashState | undefined;
   for await (const group of readPlain(contents, scope, await listsOf(contents, scope, claimed))) {
     for (const { place, bytes } of group) {
-      const id = claimed[place.item]?.contentId;
-      if (id === undefined) continue;
+      const claim = claimed[place.item];
+      if (claim === undefined) continue;
       if (place.isOnly) {
-        if (bytes !== undefined && contentId(bytes).equals(id)) tags[place.item] = tagger.tag(bytes);
+        if (bytes === undefined || !contentId(bytes).equals(claim.contentId)) continue;
+        checked[place.item] = { isHeld: true, tag: claim.needsProof ? tagger.tag(bytes) : undefined };
         continue;
       }
-      if (state === undefined || place.portion === 0) state = newState(tagger);
+      if (state === undefined || place.portion === 0) state = newState(claim.needsProof ? tagger : undefined);
       if (bytes === undefined) state.isWhole = false;
       else {
         state.id.update(bytes);
-        state.tag.update(bytes);
+        state.tag?.update(bytes);
       }
-      if (place.isLast && state.isWhole && state.id.digest().equals(id)) tags[place.item] = state.tag.tag();
+      if (!place.isLast || !state.isWhole || !state.id.digest().equals(claim.contentId)) continue;
+      checked[place.item] = { isHeld: true, tag: state.tag?.tag() };
     }
   }
-  return tags;
+  return checked;
 }
 
 interface HashState {
   readonly id: ContentIdHasher;
-  readonly tag: PossessionHasher;
+  readonly tag: PossessionHasher | undefined;
   isWhole: boolean;
 }
 
-function newState(tagger: PossessionTagger): HashState {
-  return { id: contentIdHasher(), tag: tagger.stream(), isWhole: true };
+function newState(tagger: PossessionTagger | undefined): HashState {
+  return { id: contentIdHasher(), tag: tagger?.stream(), isWhole: true };
 }
 
 /** The portions of each claim. One not above the smallest portion is its own and needs no look-up. */

@@ -30,6 +30,7 @@ export interface BackupServerOptions {
 }
 
 export const MAX_SESSIONS = 256;
+export const MAX_SESSIONS_PER_ADDRESS = 64;
 export const IDLE_TIMEOUT_MS = 300_000;
 export const GREETING_TIMEOUT_MS = 10_000;
 export const CLOSE_TIMEOUT_MS = 5_000;
@@ -59,7 +60,10 @@ export async function openBackupServer(options: BackupServerOptions): Promise<Ba
   server.on('secureConnection', (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    void serve(socket, sockets.size, refusals, options);
+    const { remoteAddress } = socket;
+    const ofAddress = [...sockets].filter((other) => other.remoteAddress === remoteAddress).length;
+    const isBusy = sockets.size > MAX_SESSIONS || ofAddress > MAX_SESSIONS_PER_ADDRESS;
+    void serve(socket, isBusy, refusals, options);
   });
   server.on('tlsClientError', (error) => log.warn('backup.tls_failed', { reason: error.message }));
   server.listen(listen.port, listen.host);
@@ -89,7 +93,7 @@ export async function openBackupServer(options: BackupServerOptions): Promise<Ba
 /** One connection from its greeting to its end. Never rejects. */
 async function serve(
   socket: TLSSocket,
-  open: number,
+  isBusy: boolean,
   refusals: NodeCache,
   options: BackupServerOptions,
 ): Promise<void> {
@@ -101,7 +105,8 @@ async function serve(
   socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
   const greeting = setTimeout(() => socket.destroy(), GREETING_TIMEOUT_MS);
   try {
-    if (open > MAX_SESSIONS) throw new WeirError('WEIR_SERVER_BUSY', `${MAX_SESSIONS} sessions are open`);
+    if (isBusy)
+      throw new WeirError('WEIR_SERVER_BUSY', 'too many sessions are open, in all or of this address');
     if ((refusals.get<number>(address) ?? 0) >= MAX_REFUSALS) {
       throw new WeirError('WEIR_TOO_MANY_ATTEMPTS', 'too many refused attempts from this address');
     }
@@ -147,7 +152,8 @@ async function greet(
     throw new WeirError('WEIR_WIRE_ORDER', 'a session begins with a greeting');
   const { version, token } = messages.hello.decode(frame.payload);
   checkVersion(version);
-  return new Session(catalog, await catalog.subscribers.authenticate(token), clock, random, send);
+  const authenticate = () => catalog.subscribers.authenticate(token);
+  return new Session({ catalog, device: await authenticate(), authenticate, clock, random, send });
 }
 
 type Send = <M>(codec: Codec<M>, message: M) => Promise<void>;

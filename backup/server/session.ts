@@ -29,6 +29,16 @@ export const MAX_REFUSED_PROOFS = 3;
 /** Directory candidates remembered for `known` references. */
 export const MAX_OFFERED_DIRECTORIES = 2_000_000;
 
+export interface SessionOptions {
+  readonly catalog: Catalog;
+  readonly device: Device;
+  /** Asks again whether the device may still work. */
+  readonly authenticate: () => Promise<Device>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly send: Send;
+}
+
 /**
  * One device at work: answers its requests in order. The subscriber comes from the device's token
  * alone, and everything below works in that subscriber's scope.
@@ -36,6 +46,7 @@ export const MAX_OFFERED_DIRECTORIES = 2_000_000;
 export class Session {
   readonly #catalog: Catalog;
   readonly #device: Device;
+  readonly #authenticate: () => Promise<Device>;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #send: Send;
@@ -51,9 +62,10 @@ export class Session {
   #choices = 0;
   #refusedProofs = 0;
 
-  constructor(catalog: Catalog, device: Device, clock: Clock, random: Random, send: Send) {
+  constructor({ catalog, device, authenticate, clock, random, send }: SessionOptions) {
     this.#catalog = catalog;
     this.#device = device;
+    this.#authenticate = authenticate;
     this.#clock = clock;
     this.#random = random;
     this.#send = send;
@@ -175,6 +187,7 @@ export class Session {
 
   async #commit(request: wire.Commit): Promise<void> {
     if (this.#batch !== undefined) outOfOrder('a batch is not finished');
+    await this.#authenticate();
     const root = request.known === undefined ? this.#builder.root() : this.#knownDirectory(request.known);
     if (!Buffer.from(root.attributesId).equals(request.rootAttributesId)) {
       throw new WeirError('WEIR_TREE_MISMATCH', 'the two sides built different trees');

@@ -46,6 +46,7 @@ export function testDevice(enrolment: Enrolment, state: string, paths: readonly 
         maxFileBytes: Number.POSITIVE_INFINITY,
         isOneFileSystem: false,
         excludesCaches: false,
+        isFull: false,
         onProblem: (error) => problems.push(error),
         onStart: () => undefined,
         ...overrides,

@@ -121,7 +121,7 @@ describe('the program', function () {
   });
 
   it('speaks JSON lines with schema and type, the result last', async () => {
-    const backup = await mine('backup', home, '--json', '--tag', 'one', 'two');
+    const backup = await mine('backup', home, '--json', '--tag', 'one', '--tag', 'two');
     expect(backup.json.every(({ schema, type }) => schema === 1 && typeof type === 'string')).to.equal(true);
     expect(backup.json.at(-1))
       .to.include({ type: 'backup', problems: 0 })
@@ -275,9 +275,12 @@ describe('the program', function () {
     expect(backup.stdout.trim().split('\n').at(-1)).to.include('2 left out');
     const { stdout } = await weir(['ls', `latest:${place}`, '--state', nobodys], { uid: NOBODY });
     expect(stdout.trim().split('\n')).to.deep.equal(['closed', 'readable']);
-    const excluded = await weir(['backup', place, '--state', nobodys, '--exclude', 'secret', 'closed/'], {
-      uid: NOBODY,
-    });
+    const excluded = await weir(
+      ['backup', place, '--state', nobodys, '--exclude', 'secret', '--exclude', 'closed/'],
+      {
+        uid: NOBODY,
+      },
+    );
     expect(excluded.code, excluded.stderr).to.equal(0);
   });
 
@@ -300,7 +303,7 @@ describe('the program', function () {
     }
 
     it('backs up without what they match', async () => {
-      expect((await mine('backup', place, '--exclude', '*.tmp', 'b/')).code).to.equal(0);
+      expect((await mine('backup', place, '--exclude', '*.tmp', '--exclude', 'b/')).code).to.equal(0);
       expect(await listed()).to.deep.equal(['a', 'a/y.txt', 'x.txt']);
     });
 
@@ -328,6 +331,7 @@ describe('the program', function () {
         target,
         '--exclude',
         'b/',
+        '--exclude',
         '*.tmp',
       );
       expect(code, stderr).to.equal(0);

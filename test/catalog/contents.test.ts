@@ -92,9 +92,9 @@ for (const drivers of [MEMORY, EMBEDDED]) {
           const portion = portionOf(large, index);
           expect(found(catalog, scope, portion)).to.deep.equal([`${hexOf(portion)} proved`]);
         }
-        expect(await catalog.contents.portionsOf(scope, 'file', [contentId(Buffer.from('never'))])).to.deep.equal([
-          undefined,
-        ]);
+        expect(
+          await catalog.contents.portionsOf(scope, 'file', [contentId(Buffer.from('never'))]),
+        ).to.deep.equal([undefined]);
         expect(catalog.contents.hasDirectories(scope)).to.equal(false);
       };
       await look(opened.catalog, scope);

@@ -108,7 +108,7 @@ describe('backup, bytes that rot in the store', function () {
 
     it('the remedy works: a backup of a device that still has the file brings it back', async () => {
       await device.restore(home, join(directory.path, 'noticed'));
-      await device.backup();
+      await device.backup({ isFull: true });
       await expectRestored();
     });
 

@@ -1,8 +1,11 @@
+import { lstatSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import ignore from 'ignore';
 import { backup } from '../../../backup/agent/backup.ts';
 import { systemClock } from '../../base/clock.ts';
+import { WeirError } from '../../base/errors.ts';
+import { MAX_SNAPSHOT_PATHS, MAX_SNAPSHOT_TAGS, MAX_TEXT_BYTES } from '../../wire/limits.ts';
 import type { Snapshot } from '../../wire/snapshots.ts';
 import { fromByteString, toByteString } from '../byte-strings.ts';
 import { openDevice, stateDirectory } from '../device.ts';
@@ -17,6 +20,7 @@ export interface BackupFlags extends DeviceFlags {
   readonly excludeFile?: string[];
   readonly excludeCaches?: boolean;
   readonly excludeLargerThan?: number;
+  readonly full?: boolean;
   readonly oneFileSystem?: boolean;
   readonly tag?: string[];
 }
@@ -26,6 +30,7 @@ export async function runBackup(paths: string[], flags: BackupFlags): Promise<vo
   const startedMs = systemClock.monotonicMs();
   const device = await openDevice(stateDirectory(flags.state));
   const enrolment = await device.enrolment();
+  checkArguments(paths, flags.tag ?? []);
   await using _lock = await device.lock();
   const wanted = paths.map((path) => toByteString(resolve(path)));
   const problems = countProblems(output);
@@ -40,6 +45,7 @@ export async function runBackup(paths: string[], flags: BackupFlags): Promise<vo
     maxFileBytes: flags.excludeLargerThan ?? Number.POSITIVE_INFINITY,
     isOneFileSystem: flags.oneFileSystem === true,
     excludesCaches: flags.excludeCaches === true,
+    isFull: flags.full === true,
     onProblem: problems.report,
     onStart(progress) {
       stop = showProgress(
@@ -90,10 +96,23 @@ function sources({
   return named.join(' · ') || 'nothing to protect';
 }
 
+/** What is better said before anything is read than after. */
+function checkArguments(paths: readonly string[], tags: readonly string[]): void {
+  if (paths.length > MAX_SNAPSHOT_PATHS)
+    usage(`a snapshot names at most ${MAX_SNAPSHOT_PATHS} paths; name a directory above them`);
+  if (tags.length > MAX_SNAPSHOT_TAGS) usage(`a snapshot has at most ${MAX_SNAPSHOT_TAGS} tags`);
+  for (const tag of tags)
+    if (Buffer.byteLength(tag) > MAX_TEXT_BYTES) usage(`a tag has at most ${MAX_TEXT_BYTES} bytes`);
+  for (const path of paths) if (!lstatSync(path, { throwIfNoEntry: false })) usage(`there is no ${path}`);
+}
+
+function usage(reason: string): never {
+  throw new WeirError('WEIR_USAGE', reason);
+}
+
 async function exclusions(flags: BackupFlags): Promise<(path: string, isDirectory: boolean) => boolean> {
-  const patterns = [...(flags.exclude ?? [])];
-  for (const file of flags.excludeFile ?? []) patterns.push(await readFile(file, 'utf8'));
-  if (patterns.length === 0) return () => false;
-  const rules = ignore().add(patterns);
+  const rules = ignore().add(flags.exclude ?? []);
+  for (const file of flags.excludeFile ?? []) rules.add(await readFile(file, 'utf8'));
+  if (flags.exclude === undefined && flags.excludeFile === undefined) return () => false;
   return (path, isDirectory) => rules.ignores(fromByteString(path).slice(1) + (isDirectory ? '/' : ''));
 }

@@ -12,7 +12,7 @@ export function addProviderCommands(program: Command): void {
   const subscriber = program.command('subscriber').description('who may use the appliance');
   withFlags(subscriber.command('add <name>'))
     .description('add a subscriber; prints an invitation to paste on a device')
-    .option('--address <address...>', 'source addresses of the subscriber’s traffic')
+    .option('--address <address>', 'a source address of the subscriber’s traffic; may be repeated', collect)
     .action(async (name: string, flags: ProviderFlags & { address?: string[] }) =>
       (await import('./operate.ts')).addSubscriber(name, flags),
     );
@@ -46,4 +46,9 @@ function withFlags(command: Command): Command {
     .option('--config <file>', 'configuration file (default: weir.yaml when there is one)')
     .option('--json', 'one JSON line')
     .option('-q, --quiet', 'nothing but the result');
+}
+
+/** Gathers an option that may be given more than once. */
+function collect(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
 }

@@ -56,12 +56,11 @@ export async function runRestore(spec: string, flags: RestoreFlags): Promise<voi
   if (problems.count > 0) process.exitCode = problems.exitCode;
 }
 
-function wantedPaths({ include, exclude }: RestoreFlags): (path: string) => boolean {
+function wantedPaths({ include, exclude }: RestoreFlags): (path: string, isDirectory: boolean) => boolean {
   const included = include && ignore().add(include);
   const excluded = exclude && ignore().add(exclude);
-  return (path) => {
-    const shown = fromByteString(path).replace(/^\//, '');
-    if (shown === '') return true;
+  return (path, isDirectory) => {
+    const shown = fromByteString(path) + (isDirectory ? '/' : '');
     return (included === undefined || included.ignores(shown)) && excluded?.ignores(shown) !== true;
   };
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
 import { enrolDevice } from '../../../backup/agent/enrol.ts';
 import { WeirError } from '../../base/errors.ts';
 import { decodeInvitation } from '../../wire/invitation.ts';
@@ -20,9 +20,7 @@ export async function setup(flags: SetupFlags): Promise<void> {
   if ((await device.isEnrolled()) && flags.again !== true) {
     throw new WeirError('WEIR_ALREADY_ENROLLED', 'this device is enrolled');
   }
-  const invitation = decodeInvitation(
-    flags.invite === '-' ? await readFile('/dev/stdin', 'utf8') : flags.invite,
-  );
+  const invitation = decodeInvitation(flags.invite === '-' ? await text(process.stdin) : flags.invite);
   const { enrolment, subscriberName } = await enrolDevice(invitation, flags.device);
   await device.enrol(enrolment);
   output.result(`enrolled as ${subscriberName} on ${flags.device} with ${enrolment.host}:${enrolment.port}`);

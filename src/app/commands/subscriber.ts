@@ -19,12 +19,16 @@ export function addSubscriberCommands(program: Command): void {
   withFlags(program.command('backup'))
     .argument('<paths...>')
     .description('protect files and directories; what the provider holds already is not sent')
-    .option('--exclude <pattern...>', 'leave out what matches, as .gitignore reads it')
-    .option('--exclude-file <file...>', 'read such patterns from a file')
+    .option('--exclude <pattern>', 'leave out what matches, as .gitignore reads it; may be repeated', collect)
+    .option('--exclude-file <file>', 'read such patterns from a file; may be repeated', collect)
     .option('--exclude-caches', 'leave out directories with a CACHEDIR.TAG')
     .option('--exclude-larger-than <bytes>', 'leave out larger files', parseSize)
+    .option(
+      '--full',
+      'read every file again and ask for every one, so that what the provider lost is found and sent',
+    )
     .option('--one-file-system', 'stay on the file system of each path')
-    .option('--tag <tag...>', 'remember these words with the snapshot')
+    .option('--tag <tag>', 'remember this word with the snapshot; may be repeated', collect)
     .action(async (paths: string[], flags: BackupFlags) =>
       (await import('./backup.ts')).runBackup(paths, flags),
     );
@@ -32,8 +36,8 @@ export function addSubscriberCommands(program: Command): void {
     .argument('<snapshot[:path]>', '"latest" or the beginning of an id, and a path in it')
     .requiredOption('-t, --target <directory>', 'where to restore to')
     .option('--overwrite <when>', 'never, if-older, if-changed or always', parseOverwrite, 'if-older')
-    .option('--include <pattern...>', 'restore only what matches')
-    .option('--exclude <pattern...>', 'leave out what matches')
+    .option('--include <pattern>', 'restore only what matches; may be repeated', collect)
+    .option('--exclude <pattern>', 'leave out what matches; may be repeated', collect)
     .option('--keep-setuid', 'restore setuid, setgid and sticky bits')
     .option('-n, --dry-run', 'only say what would be restored')
     .description('bring files back, verified')
@@ -75,4 +79,9 @@ function parseOverwrite(text: string): Overwrite {
 
 function isOverwrite(text: string): text is Overwrite {
   return OVERWRITES.includes(text);
+}
+
+/** Gathers an option that may be given more than once. */
+function collect(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
 }
