@@ -155,7 +155,10 @@ export class Uploader {
     let count = 0;
     const flush = async () => {
       if (count === 0) return;
-      sending.push(this.#send(frame.subarray(0, filled), count));
+      const sent = this.#send(frame.subarray(0, filled), count);
+      // Its failure is met when its turn comes; until then it must not count as unhandled.
+      sent.catch(() => undefined);
+      sending.push(sent);
       filled = 0;
       count = 0;
       if (sending.length >= UPLOADS_AHEAD) await sending.shift();
