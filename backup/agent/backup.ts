@@ -34,9 +34,20 @@ export interface BackupResult {
 
 /**
  * One backup, from the scan to the snapshot. Whatever happens before the commit leaves no snapshot;
- * what was acknowledged stays with the provider and is not sent again by the next run.
+ * what was acknowledged stays with the provider and is not sent again by the next run. When the
+ * provider turns out to have lost something, it is done again in full, which finds and sends it.
  */
 export async function backup(options: BackupOptions): Promise<BackupResult> {
+  try {
+    return await backUpOnce(options);
+  } catch (error) {
+    const isLost = error instanceof WeirError && error.code === 'WEIR_CONTENT_MISSING';
+    if (!isLost || options.isFull) throw error;
+    return backUpOnce({ ...options, isFull: true });
+  }
+}
+
+async function backUpOnce(options: BackupOptions): Promise<BackupResult> {
   const tally = newTally();
   options.onStart(tally);
   const cache = openFileCache(options.cachePath, options.onProblem);
@@ -45,7 +56,7 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
     throw error;
   });
   // A provider that is not asked for directories is asked for every file.
-  const session = options.isFull ? { ...opened, knowsDirectories: false } : opened;
+  const session = options.isFull ? { ...opened, knowsDirectories: false, isThorough: true } : opened;
   try {
     const announcer = new Announcer(session, tally, options.onProblem);
     const root = await scanAnd(session, announcer, cache, options, tally);

@@ -5,8 +5,8 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { asWeirError, WeirError } from '../../src/base/errors.ts';
 import type { Codec } from '../../src/wire/codec.ts';
 import { encodeFrameHeader, type Frame, readFrames } from '../../src/wire/frame.ts';
-import { MAX_ANSWER_BYTES } from '../../src/wire/limits.ts';
-import { failure } from '../../src/wire/messages.ts';
+import { MAX_ANSWER_BYTES, WORKING_INTERVAL_MS } from '../../src/wire/limits.ts';
+import { failure, working } from '../../src/wire/messages.ts';
 
 /** The provider, as an invitation named it. */
 export interface ProviderAddress {
@@ -42,14 +42,19 @@ export async function openChannel(provider: ProviderAddress): Promise<Channel> {
   const waiting: Waiter[] = [];
   let ended: WeirError | undefined;
 
+  // A scan may take longer than the provider waits for a silent agent.
+  const saying = setInterval(() => write(working, null), WORKING_INTERVAL_MS);
+
   function end(error: WeirError): void {
     ended ??= error;
+    clearInterval(saying);
     tls.destroy();
     for (const waiter of waiting.splice(0)) waiter.fail(ended);
   }
 
   async function receive(): Promise<void> {
     for await (const frame of readFrames(tls, () => MAX_ANSWER_BYTES)) {
+      if (frame.type === working.type) continue;
       if (frame.type === failure.type) throw failure.decode(frame.payload);
       const waiter = waiting[0] ?? unasked();
       if (await waiter.take(frame)) waiting.shift();
@@ -67,9 +72,13 @@ export async function openChannel(provider: ProviderAddress): Promise<Channel> {
       return;
     }
     waiting.push(waiter);
-    const payload = request.encode(message);
+    write(request, message);
+  }
+
+  function write<M>(codec: Codec<M>, message: M): void {
+    const payload = codec.encode(message);
     tls.cork();
-    tls.write(encodeFrameHeader(request.type, payload.length));
+    tls.write(encodeFrameHeader(codec.type, payload.length));
     tls.write(payload);
     tls.uncork();
   }
@@ -102,6 +111,7 @@ export async function openChannel(provider: ProviderAddress): Promise<Channel> {
     },
     close() {
       ended ??= disconnected();
+      clearInterval(saying);
       tls.end();
       tls.destroySoon();
     },

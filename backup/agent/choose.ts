@@ -55,7 +55,11 @@ async function settle(session: AgentSession, chosen: Buffer, tags: Map<number, B
   while (chosen.some((number) => number > 0)) {
     const number = session.choices++;
     const proof = tags.size > 0 ? batchProof(session.nonce, number, [...tags.values()]) : undefined;
-    const { isAccepted, lost } = await session.channel.call(choice, { chosen, proof }, verdict);
+    const { isAccepted, lost } = await session.channel.call(
+      choice,
+      { chosen, proof, isThorough: session.isThorough },
+      verdict,
+    );
     if (isAccepted) return;
     const refused = (lost.length > 0 ? lost : [...tags.keys()]).filter((index) => chosen[index]);
     if (refused.length === 0) throw new WeirError('WEIR_WIRE_ORDER', 'the provider refuses what it offered');

@@ -47,21 +47,33 @@ export function openFileCache(path: string, onDamage: (error: WeirError) => void
   const temporary = `${path}.new`;
   const { old, out } = openFiles(path, temporary);
   let isOpen = true;
+  let isBroken = false;
   let next = readBlock();
-  writeSync(out, MAGIC);
+  append(Buffer.from(MAGIC));
 
   function readBlock(): Block | undefined {
     if (old === undefined) return undefined;
     try {
       return decodeBlock(old);
     } catch (cause) {
-      onDamage(
-        new WeirError('WEIR_STATE_UNREADABLE', `the cache ${path} is damaged; files are read again`, {
-          cause,
-        }),
-      );
+      onDamage(problem('is damaged; files are read again', cause));
       return undefined;
     }
+  }
+
+  /** A cache that cannot be written, on a full disk for one, is given up; the backup goes on. */
+  function append(bytes: Buffer): void {
+    if (isBroken) return;
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(out, bytes, done);
+    } catch (cause) {
+      isBroken = true;
+      onDamage(problem('cannot be written; files are read again next time', cause));
+    }
+  }
+
+  function problem(what: string, cause: unknown): WeirError {
+    return new WeirError('WEIR_STATE_UNREADABLE', `the cache ${path} ${what}`, { cause });
   }
 
   function close(): void {
@@ -71,6 +83,11 @@ export function openFileCache(path: string, onDamage: (error: WeirError) => void
     closeSync(out);
   }
 
+  function discard(): void {
+    if (isOpen) rmSync(temporary, { force: true });
+    close();
+  }
+
   return {
     directory(wanted) {
       const order = scanOrder(wanted);
@@ -78,17 +95,15 @@ export function openFileCache(path: string, onDamage: (error: WeirError) => void
       return next?.path === wanted ? next.files : NOTHING;
     },
     put(directory, files) {
-      if (files.size > 0) writeSync(out, encodeBlock(directory, files));
+      if (files.size > 0 && !isBroken) append(encodeBlock(directory, files));
     },
     commit() {
+      if (isBroken) return discard();
       fsyncSync(out);
       close();
       renameSync(temporary, path);
     },
-    discard() {
-      if (isOpen) rmSync(temporary, { force: true });
-      close();
-    },
+    discard,
   };
 }
 

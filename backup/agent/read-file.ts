@@ -50,6 +50,17 @@ export async function sumFile(
   }
 }
 
+/** The first bytes of a file: fewer when it has no more. Throws the system's error. */
+export function readFirstBytes(path: string, sizeBytes: number): Buffer {
+  const file = openFile(path);
+  try {
+    const bytes = Buffer.alloc(sizeBytes);
+    return bytes.subarray(0, readFully(file, bytes));
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** Reads until the buffer is full or the file ends; returns the bytes read. */
 function readFully(file: number, target: Buffer): number {
   let filled = 0;

@@ -6,10 +6,10 @@ import { MAX_NAME_BYTES, MAX_TREE_DEPTH } from '../../src/content/tree.ts';
 import { MAX_DIRECTORY_OBJECT_BYTES, MAX_FILE_BYTES } from '../../src/wire/limits.ts';
 import { joinPath, pathBytes, wantedBelow } from './byte-path.ts';
 import type { CachedFile, FileCache } from './file-cache.ts';
-import { fileProblem, readProblem } from './file-problem.ts';
+import { fileProblem, isSystemError, readProblem } from './file-problem.ts';
 import { isSameStamp, metadataOf, stampOf } from './metadata.ts';
 import { byName, type DirectoryNode, type FileNode, type Node } from './node.ts';
-import { type Pause, sumFile } from './read-file.ts';
+import { type Pause, readFirstBytes, sumFile } from './read-file.ts';
 
 /** What a scan is told. Paths are absolute, normalised byte strings. */
 export interface ScanOptions {
@@ -37,6 +37,7 @@ const SLICE_MS = 20;
 /** What an entry takes in a tree beside its name, at the most for a file. */
 const ENTRY_BYTES = 48;
 const CACHE_TAG = 'CACHEDIR.TAG';
+const CACHE_SIGNATURE = Buffer.from('Signature: 8a477f597d28d172789f06886806bc55');
 
 /**
  * Reads the paths into one tree that hangs from "/": the directories above a path stand in it with
@@ -159,10 +160,18 @@ class Scan {
       return true;
     if (!stat.isDirectory()) return false;
     if (isOneFileSystem && stat.dev !== parent.dev) return true;
-    return (
-      excludesCaches &&
-      lstatSync(pathBytes(joinPath(path, CACHE_TAG)), { throwIfNoEntry: false }) !== undefined
-    );
+    return excludesCaches && this.#hasCacheTag(path);
+  }
+
+  /** Whether a directory says that it is a cache (the Cache Directory Tagging Specification). */
+  #hasCacheTag(path: string): boolean {
+    try {
+      return readFirstBytes(joinPath(path, CACHE_TAG), CACHE_SIGNATURE.length).equals(CACHE_SIGNATURE);
+    } catch (error) {
+      // No tag, or none that may be read: the scan itself says what it cannot read.
+      if (isSystemError(error)) return false;
+      throw error;
+    }
   }
 
   /** The names in a directory, sorted; none when it cannot be read or listed. */

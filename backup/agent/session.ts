@@ -16,6 +16,8 @@ export interface AgentSession {
   readonly tagger: PossessionTagger;
   readonly digestOf: CandidateDigest;
   readonly knowsDirectories: boolean;
+  /** Whether the provider is to read all that is chosen. */
+  readonly isThorough: boolean;
   readonly subscriberName: string;
   /** Choices sent so far; both sides count them. */
   choices: number;
@@ -36,6 +38,7 @@ export async function openSession(enrolment: Enrolment): Promise<AgentSession> {
       tagger: createPossessionTagger(nonce),
       digestOf: createCandidateDigest(salt),
       knowsDirectories,
+      isThorough: false,
       subscriberName,
       choices: 0,
       offeredDirectories: 0,

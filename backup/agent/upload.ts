@@ -201,11 +201,14 @@ export class Uploader {
     await this.#session.channel.call(withdraw, file.number, done);
     file.directory.entries = file.directory.entries.filter((entry) => entry !== file.node);
     this.hasChanged = true;
+    this.#tally.scannedFiles--;
+    this.#tally.scannedBytes -= file.node.sizeBytes;
     this.#onProblem(error);
   }
 
   #replace(file: UnmatchedFile, content: PortionedContent): void {
     const changed: FileNode = { ...file.node, ...content, tag: undefined };
+    this.#tally.scannedBytes += content.sizeBytes - file.node.sizeBytes;
     file.directory.entries = file.directory.entries.map((entry) => (entry === file.node ? changed : entry));
     file.node = changed;
     this.hasChanged = true;

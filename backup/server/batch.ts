@@ -27,6 +27,9 @@ interface PendingFile {
   isWithdrawn: boolean;
   /** Set while the file's portions are being collected. */
   portions: PortionListBuilder | undefined;
+  /** Bytes of all portions announced so far. */
+  portionedBytes: number;
+  isChanged: boolean;
   sizeBytes: number;
   mtimeSeconds: number;
   mtimeMicros: number;
@@ -89,13 +92,16 @@ export class Batch {
       if (file === undefined || file.resolved !== undefined || file.isWithdrawn)
         outOfOrder('portions of a file that is not wanted');
       const builder = (file.portions ??= portionListBuilder());
-      if (changed !== undefined) Object.assign(file, changed, { sizeBytes: 0 });
+      if (changed !== undefined) Object.assign(file, changed, { sizeBytes: 0, isChanged: true });
       const isPart = !isLast || builder.count > 0 || portions.length > 1;
       for (const { sizeBytes, identifier } of portions) {
         if (sizeBytes === 0 || sizeBytes > MAX_PORTION_BYTES)
           falseManifest(`a portion of ${sizeBytes} bytes`);
+        file.portionedBytes += sizeBytes;
         this.#slots.push({ file, sizeBytes, identifier, isAsked, isPart, id: undefined });
       }
+      const mostBytes = file.isChanged ? MAX_FILE_BYTES : file.sizeBytes;
+      if (file.portionedBytes > mostBytes) falseManifest(`more portions than ${mostBytes} bytes have`);
       if (isLast) this.#finishing.push(file);
     }
     this.#asked = this.#slots.filter((slot) => slot.isAsked);
@@ -162,6 +168,8 @@ export class Batch {
       resolved: undefined,
       isWithdrawn: false,
       portions: undefined,
+      portionedBytes: 0,
+      isChanged: false,
       sizeBytes,
       mtimeSeconds,
       mtimeMicros,

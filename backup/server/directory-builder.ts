@@ -36,6 +36,9 @@ export interface DirectoryBuilder {
 /** Bound on entries held of a directory that has not ended. */
 export const MAX_DIRECTORY_ENTRIES = 1_000_000;
 
+/** Bound on directories whose parent has not ended. */
+export const MAX_WAITING_DIRECTORIES = 500_000;
+
 interface Built {
   readonly ids: DirectoryIds;
   readonly depth: number;
@@ -61,6 +64,12 @@ export function createDirectoryBuilder(known: (number: number) => DirectoryIds):
       throw new WeirError(
         'WEIR_TREE_INVALID',
         `a directory takes more than ${MAX_DIRECTORY_OBJECT_BYTES} bytes to list`,
+      );
+    }
+    if (orphans.length === MAX_WAITING_DIRECTORIES) {
+      throw new WeirError(
+        'WEIR_TREE_INVALID',
+        `more than ${MAX_WAITING_DIRECTORIES} directories wait for their parent`,
       );
     }
     orphans.push({ ids: { treeId: encoded.treeId, attributesId: encoded.attributesId }, depth });

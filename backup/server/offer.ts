@@ -3,7 +3,7 @@ import { WeirError } from '../../src/base/errors.ts';
 import type { Found } from '../../src/catalog/candidates.ts';
 import type { Identifier } from '../../src/content/identifier.ts';
 import { batchProof } from '../../src/content/proof.ts';
-import { MAX_CANDIDATES } from '../../src/wire/limits.ts';
+import { MAX_OFFERED_CANDIDATES } from '../../src/wire/limits.ts';
 import type { Candidate, Choice, Verdict } from '../../src/wire/messages.ts';
 import type { SessionContext } from './context.ts';
 import { type Claimed, checkClaims } from './possession.ts';
@@ -35,7 +35,7 @@ export function createOffer(
 ): Offer {
   const { contents, scope, nonce } = context;
   const found = asked.map(({ identifier, sizeBytes }) =>
-    contents.find(scope, level, identifier, sizeBytes, MAX_CANDIDATES),
+    contents.find(scope, level, identifier, sizeBytes, MAX_OFFERED_CANDIDATES),
   );
 
   function chosen(choice: Choice): (Found | undefined)[] {
@@ -64,6 +64,7 @@ export function createOffer(
           sizeBytes,
           isPortion: level === 'portion',
           needsProof: !isProved,
+          isRead: !isProved || choice.isThorough,
         });
       }
       const checked = await checkClaims(contents, scope, nonce, claims);

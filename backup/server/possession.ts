@@ -8,7 +8,7 @@ import {
   type PossessionHasher,
   type PossessionTagger,
 } from '../../src/content/proof.ts';
-import { readPlain } from './read-objects.ts';
+import { readPlain, slices } from './read-objects.ts';
 
 /** An object the agent chose. */
 export interface Claimed {
@@ -18,19 +18,22 @@ export interface Claimed {
   readonly isPortion: boolean;
   /** Whether the agent has to show that it has the bytes. */
   readonly needsProof: boolean;
+  /** Whether all bytes are to be read; otherwise it is enough that the store has them. */
+  readonly isRead: boolean;
 }
 
 /** What the provider found when it read a claimed object. */
 export interface Checked {
-  /** All bytes were read and hash to the content id. */
+  /** All bytes are there, and hash to the content id if they were read. */
   readonly isHeld: boolean;
   /** The possession tag of a held object that needs proof. */
   readonly tag: Buffer | undefined;
 }
 
 /**
- * Reads every claimed object now, compares its SHA-256, and makes the possession tags that the
- * agent's proof is held against in the same pass.
+ * Looks for every claimed object now: reads it, compares its SHA-256, and makes in the same pass
+ * the possession tag that the agent's proof is held against; or only asks the store whether it is
+ * there, for what the agent has shown to have before.
  */
 export async function checkClaims(
   contents: Contents,
@@ -39,9 +42,48 @@ export async function checkClaims(
   claimed: readonly Claimed[],
 ): Promise<Checked[]> {
   const tagger = createPossessionTagger(nonce);
-  const checked: Checked[] = claimed.map(() => ({ isHeld: false, tag: undefined }));
+  const checked: Checked[] = [];
+  for (const slice of slices(claimed)) {
+    const lists = await listsOf(contents, scope, slice);
+    const read = await readClaims(contents, scope, tagger, slice, lists);
+    const held = await lookForClaims(contents, scope, slice, lists);
+    checked.push(...slice.map(({ isRead }, index) => (isRead ? read : held)[index] ?? NOT_HELD));
+  }
+  return checked;
+}
+
+const NOT_HELD: Checked = { isHeld: false, tag: undefined };
+
+/** For claims that are not to be read: whether the store has all their portions. */
+async function lookForClaims(
+  contents: Contents,
+  scope: Scope,
+  claimed: readonly Claimed[],
+  lists: readonly (PortionList | undefined)[],
+): Promise<Checked[]> {
+  const checked: Checked[] = [];
+  for (const [index, { isRead }] of claimed.entries()) {
+    const list = lists[index];
+    if (isRead || list === undefined) checked.push(NOT_HELD);
+    else {
+      const ids = Array.from({ length: list.count }, (_, portion) => list.id(portion));
+      checked.push({ isHeld: (await contents.holds(scope, ids)).every(Boolean), tag: undefined });
+    }
+  }
+  return checked;
+}
+
+async function readClaims(
+  contents: Contents,
+  scope: Scope,
+  tagger: PossessionTagger,
+  claimed: readonly Claimed[],
+  lists: readonly (PortionList | undefined)[],
+): Promise<Checked[]> {
+  const checked: Checked[] = claimed.map(() => NOT_HELD);
   let state: HashState | undefined;
-  for await (const group of readPlain(contents, scope, await listsOf(contents, scope, claimed))) {
+  const wanted = lists.map((list, index) => (claimed[index]?.isRead ? list : undefined));
+  for await (const group of readPlain(contents, scope, wanted)) {
     for (const { place, bytes } of group) {
       const claim = claimed[place.item];
       if (claim === undefined) continue;

@@ -85,3 +85,22 @@ function* planGroups(lists: readonly (PortionList | undefined)[]): Generator<Rea
   }
   if (group.ids.length > 0) yield group;
 }
+
+const SLICE_ITEMS = 1024;
+const SLICE_BYTES = 8 * 1024 * 1024 * 1024;
+
+/** Objects in slices whose portion lists may be held in memory together: at most 19 MiB of them, or one object. */
+export function* slices<T extends { readonly sizeBytes: number }>(items: readonly T[]): Generator<T[]> {
+  let slice: T[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    if (slice.length === SLICE_ITEMS || (slice.length > 0 && bytes + item.sizeBytes > SLICE_BYTES)) {
+      yield slice;
+      slice = [];
+      bytes = 0;
+    }
+    slice.push(item);
+    bytes += item.sizeBytes;
+  }
+  if (slice.length > 0) yield slice;
+}

@@ -12,10 +12,12 @@ import type { Records } from '../../src/store/records.ts';
 import { MAX_FRAME_CONTENT_BYTES, MAX_FRAME_PIECES } from '../../src/wire/limits.ts';
 import type { ContentPiece, DirectoryObjects, Opened, OpenPath } from '../../src/wire/snapshots.ts';
 import { loadDirectory, loadEntries } from './directories.ts';
-import { readObjects } from './read-objects.ts';
+import { createFileList } from './file-list.ts';
+import { readObjects, slices } from './read-objects.ts';
 
 /** Files listed of one opened path. Beyond it an agent opens deeper paths one by one. */
-export const MAX_LISTED_FILES = 8_000_000;
+export const MAX_LISTED_FILES = 4_000_000;
+export const MAX_LISTED_DIRECTORIES = 1_000_000;
 
 /**
  * Reading a snapshot. Bytes are reached only this way: subscriber, snapshot, path, and then the
@@ -26,7 +28,7 @@ export class Reader {
   readonly #contents: Contents;
   readonly #scope: Scope;
   #opened: Opened | undefined;
-  #listed: { contentId: Uint8Array; sizeBytes: number }[] = [];
+  #listed = createFileList();
 
   constructor(records: Records, contents: Contents, scope: Scope) {
     this.#records = records;
@@ -47,7 +49,7 @@ export class Reader {
       if (entry.kind === 'directory') attributesId = entry.attributesId;
       else single = name;
     }
-    this.#listed = [];
+    this.#listed = createFileList();
     this.#opened = { snapshot, attributesId, single };
     return this.#opened;
   }
@@ -55,48 +57,43 @@ export class Reader {
   /** The directories below the opened path, parents first; of a single file's directory only itself. */
   async *list(): AsyncGenerator<DirectoryObjects> {
     const opened = this.#opened ?? outOfOrder('nothing is opened');
-    this.#listed = [];
+    this.#listed = createFileList();
+    let directories = 0;
     const waiting = [opened.attributesId];
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      if (++directories > MAX_LISTED_DIRECTORIES) tooMany('directories', MAX_LISTED_DIRECTORIES);
       const objects = await loadDirectory(this.#contents, this.#scope, next);
       const below: Uint8Array[] = [];
       for (const entry of decodeDirectory(objects.tree, objects.attributes)) {
-        if (entry.kind === 'directory') below.push(entry.attributesId);
-        if (entry.kind === 'file' && entry.sizeBytes > 0) this.#listed.push(entry);
+        // A copy: a view would hold the whole directory.
+        if (entry.kind === 'directory') below.push(Buffer.from(entry.attributesId));
+        if (entry.kind === 'file' && entry.sizeBytes > 0) this.#listed.add(entry);
       }
-      if (this.#listed.length > MAX_LISTED_FILES) {
-        throw new WeirError('WEIR_WIRE_TOO_LARGE', `more than ${MAX_LISTED_FILES} files are below this path`);
-      }
+      if (this.#listed.count > MAX_LISTED_FILES) tooMany('files', MAX_LISTED_FILES);
       yield objects;
-      if (opened.single === undefined) waiting.push(...below.reverse());
+      if (opened.single === undefined) for (const id of below.reverse()) waiting.push(id);
     }
   }
 
   /** The content of listed files, verified by SHA-256 portion by portion. */
   async *fetch(files: readonly number[]): AsyncGenerator<ContentPiece[]> {
     const wanted = files.map(
-      (file) => this.#listed[file] ?? outOfOrder('a file is asked for that was not listed'),
+      (file) => this.#listed.get(file) ?? outOfOrder('a file is asked for that was not listed'),
     );
-    const lists = await this.#listsOf(wanted);
-    let pieces: ContentPiece[] = [];
-    let bytes = 0;
-    const read = (ids: readonly Uint8Array[]) => this.#contents.encodedPortions(this.#scope, ids);
-    for await (const group of readObjects(lists, read)) {
-      for (const { place, bytes: encoded } of group) {
-        const list = lists[place.item] ?? outOfOrder('a portion has no file');
-        const piece = verifiedPiece(encoded, list, place.portion);
-        const isFull =
-          bytes + piece.bytes.length > MAX_FRAME_CONTENT_BYTES || pieces.length === MAX_FRAME_PIECES;
-        if (isFull && pieces.length > 0) {
-          yield pieces;
-          pieces = [];
-          bytes = 0;
+    const frame = createFrame();
+    for (const slice of slices(wanted)) {
+      const lists = await this.#listsOf(slice);
+      const read = (ids: readonly Uint8Array[]) => this.#contents.encodedPortions(this.#scope, ids);
+      for await (const group of readObjects(lists, read)) {
+        for (const { place, bytes } of group) {
+          const list = lists[place.item] ?? outOfOrder('a portion has no file');
+          const full = frame.add(verifiedPiece(bytes, list, place.portion));
+          if (full !== undefined) yield full;
         }
-        pieces.push(piece);
-        bytes += piece.bytes.length;
       }
     }
-    if (pieces.length > 0) yield pieces;
+    const rest = frame.take();
+    if (rest.length > 0) yield rest;
   }
 
   async #listsOf(wanted: readonly { contentId: Uint8Array; sizeBytes: number }[]): Promise<PortionList[]> {
@@ -121,6 +118,36 @@ function verifiedPiece(encoded: EncodedEntry | undefined, list: PortionList, por
   if (encoded === undefined || !isGenuine)
     return { encoding: 'missing', sizeBytes, bytes: new Uint8Array(0) };
   return { encoding: encoded.codec, sizeBytes, bytes: encoded.bytes };
+}
+
+/** Gathers pieces to frames. */
+function createFrame() {
+  let pieces: ContentPiece[] = [];
+  let bytes = 0;
+  const take = () => {
+    const taken = pieces;
+    pieces = [];
+    bytes = 0;
+    return taken;
+  };
+  return {
+    take,
+    /** Adds a piece; gives the pieces before it when it no longer fits with them. */
+    add(piece: ContentPiece): ContentPiece[] | undefined {
+      const fits = bytes + piece.bytes.length <= MAX_FRAME_CONTENT_BYTES && pieces.length < MAX_FRAME_PIECES;
+      const full = fits || pieces.length === 0 ? undefined : take();
+      pieces.push(piece);
+      bytes += piece.bytes.length;
+      return full;
+    },
+  };
+}
+
+function tooMany(what: string, most: number): never {
+  throw new WeirError(
+    'WEIR_WIRE_TOO_LARGE',
+    `more than ${most} ${what} are below this path; open a deeper one`,
+  );
 }
 
 function outOfOrder(reason: string): never {

@@ -11,7 +11,7 @@ import type { DirectoryIds, EncodedDirectory } from '../../src/content/tree.ts';
 import { announcement } from '../../src/wire/announcement.ts';
 import type { Codec } from '../../src/wire/codec.ts';
 import type { Frame } from '../../src/wire/frame.ts';
-import { MAX_CANDIDATES } from '../../src/wire/limits.ts';
+import { MAX_OFFERED_CANDIDATES } from '../../src/wire/limits.ts';
 import * as messages from '../../src/wire/messages.ts';
 import * as wire from '../../src/wire/snapshots.ts';
 import { Batch } from './batch.ts';
@@ -27,7 +27,7 @@ export type Send = <M>(codec: Codec<M>, message: M) => Promise<void>;
 /** Wrong proofs a session survives: honest agents have none. */
 export const MAX_REFUSED_PROOFS = 3;
 /** Directory candidates remembered for `known` references. */
-export const MAX_OFFERED_DIRECTORIES = 2_000_000;
+export const MAX_OFFERED_DIRECTORIES = 1_000_000;
 
 export interface SessionOptions {
   readonly catalog: Catalog;
@@ -124,7 +124,7 @@ export class Session {
     const { contents, scope } = this.#context;
     const answer: messages.Candidate[][] = [];
     for (const identifier of identifiers) {
-      const found = contents.find(scope, 'directory', identifier, 0, MAX_CANDIDATES);
+      const found = contents.find(scope, 'directory', identifier, 0, MAX_OFFERED_CANDIDATES);
       for (const { contentId } of found)
         this.#offeredDirectories.push({ attributesId: contentId, treeId: NOT_LOADED });
       answer.push(toCandidates(this.#context, found));
@@ -188,7 +188,7 @@ export class Session {
   async #commit(request: wire.Commit): Promise<void> {
     if (this.#batch !== undefined) outOfOrder('a batch is not finished');
     await this.#authenticate();
-    const root = request.known === undefined ? this.#builder.root() : this.#knownDirectory(request.known);
+    const root = request.known === undefined ? this.#builder.root() : await this.#knownRoot(request.known);
     if (!Buffer.from(root.attributesId).equals(request.rootAttributesId)) {
       throw new WeirError('WEIR_TREE_MISMATCH', 'the two sides built different trees');
     }
@@ -237,6 +237,12 @@ export class Session {
       if (ids.treeId === NOT_LOADED)
         this.#offeredDirectories[entry.known] = await loadIds(contents, scope, ids.attributesId);
     }
+  }
+
+  /** A known root is not built here, so look that it is there. */
+  #knownRoot(number: number): Promise<DirectoryIds> {
+    const { contents, scope } = this.#context;
+    return loadIds(contents, scope, this.#knownDirectory(number).attributesId);
   }
 
   #openBatch(): Batch {

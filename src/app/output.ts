@@ -26,13 +26,13 @@ export function createOutput({ json = false, quiet = false }: OutputOptions): Ou
     isJson: json,
     isQuiet: quiet,
     result(line) {
-      if (!json) process.stdout.write(`${line}\n`);
+      if (!json) process.stdout.write(`${printable(line)}\n`);
     },
     json(type, value) {
       if (json) process.stdout.write(`${JSON.stringify({ schema: SCHEMA, type, ...value })}\n`);
     },
     note(line) {
-      if (!quiet) process.stderr.write(`${line}\n`);
+      if (!quiet) process.stderr.write(`${printable(line)}\n`);
     },
     error(error) {
       const { code, message, remedy, facts } = error;
@@ -40,10 +40,18 @@ export function createOutput({ json = false, quiet = false }: OutputOptions): Ou
         process.stdout.write(
           `${JSON.stringify({ schema: SCHEMA, type: 'error', code, message, remedy, facts })}\n`,
         );
-      else process.stderr.write(`weir: ${message} [${code}]\n      ${remedy}\n`);
+      else process.stderr.write(`weir: ${printable(message)} [${code}]\n      ${remedy}\n`);
     },
   };
 }
+
+/** Names may hold anything; what a terminal would obey is shown as its number instead. */
+function printable(text: string): string {
+  return text.replace(CONTROLS, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+/** All of C0 but the line feed that ends a line of ours, DEL, and C1. */
+const CONTROLS = /[\0-\x09\x0b-\x1f\x7f-\x9f]/g;
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 

@@ -7,7 +7,7 @@ interface Meaning {
 
 /**
  * Every error a person or a program can meet, with what to do about it. A code is permanent: it
- * may be retired, never reused. Exit codes are those of docs/design.md.
+ * may be retired, never reused. Exit codes are listed in the README.
  */
 export const ERRORS = {
   WEIR_INTERNAL: meaning(1, 500, 'This is a defect in Weir. Please report it with the log around this time.'),
@@ -46,15 +46,15 @@ export const ERRORS = {
   WEIR_RESTORE_MISMATCH: meaning(1, 500, 'The bytes received are not those that were backed up. Run the restore again; if it persists tell the provider.'),
   WEIR_STATE_UNREADABLE: meaning(1, 500, 'The local state is damaged; it is only a cache. Delete the file named above.'),
   WEIR_CONTENT_MISSING: meaning(1, 410, 'The provider no longer holds this content. Run `weir backup --full` on a device that still has it: it finds and sends what was lost.'),
-  WEIR_STORE_CORRUPT: meaning(1, 500, 'A stored record does not match its checksum and was not served. Run `weir store check` on the provider.'),
+  WEIR_STORE_CORRUPT: meaning(1, 500, 'A stored record does not match its checksum and was not served. Restore from it as far as it goes, and run `weir backup --full` on the devices.'),
   WEIR_STORE_FULL: meaning(1, 507, 'The provider has no room left. Free space on the data directory or add a disk; what was acknowledged stays.'),
   WEIR_STORE_FAILED: meaning(1, 503, 'A write to the store failed, so it takes no more until it is restarted. Check the disk and the log.'),
   WEIR_STORE_CLOSED: meaning(1, 503, 'The store is shutting down. Try again when it is back.'),
   WEIR_STORE_FORMAT: meaning(1, 500, 'The data directory was written by another version of Weir. Use that version.'),
   WEIR_RECORD_CONFLICT: meaning(1, 409, 'Somebody changed this at the same time. Try again.'),
-  WEIR_NAME_TAKEN: meaning(2, 409, 'Choose another name, or remove the one that has it.'),
+  WEIR_NAME_TAKEN: meaning(2, 409, 'Choose another name.'),
   WEIR_SUBSCRIBER_UNKNOWN: meaning(1, 404, 'Run `weir subscriber list` to see who is there.'),
-  WEIR_ADDRESS_TAKEN: meaning(2, 409, 'An address belongs to one subscriber. Remove it there first.'),
+  WEIR_ADDRESS_TAKEN: meaning(2, 409, 'An address belongs to one subscriber. Give this one another address.'),
   WEIR_PORT_UNAVAILABLE: meaning(1, 503, 'Another program has the port, or it needs rights. Choose another in the configuration.'),
   WEIR_DIAL_REFUSED: meaning(1, 403, 'The address is not one the provider connects to. Allow its range under `dial.allow` if it should.'),
   WEIR_DIAL_FAILED: meaning(1, 502, 'The origin cannot be reached. Check the name and try again.'),

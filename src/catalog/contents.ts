@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { WeirError } from '../base/errors.ts';
 import { CONTENT_ID_BYTES, contentId } from '../content/content-id.ts';
 import { type Identifier, LEVELS, type Level } from '../content/identifier.ts';
@@ -13,7 +12,7 @@ import {
 } from '../store/records.ts';
 import { Candidates, type Found } from './candidates.ts';
 import { type HeldObject, holdObject, listPortions, type NewObject, objectKey, objects } from './objects.ts';
-import type { Scope } from './scope.ts';
+import { type Scope, scopePrefix } from './scope.ts';
 
 /**
  * What the provider holds, scope by scope: finds objects by identifier, reads their bytes, takes
@@ -28,6 +27,8 @@ export interface Contents {
   portionsOf(scope: Scope, level: Level, ids: readonly Uint8Array[]): Promise<(PortionList | undefined)[]>;
   /** Plain bytes of portions, verified by SHA-256; undefined for one that is missing or corrupt. */
   portions(scope: Scope, ids: readonly Uint8Array[]): Promise<(Buffer | undefined)[]>;
+  /** Whether the store has each portion, without reading it. */
+  holds(scope: Scope, ids: readonly Uint8Array[]): Promise<boolean[]>;
   /** As `portions`, but only the store's checksum was verified: for a caller that hashes the whole object. */
   uncheckedPortions(scope: Scope, ids: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
   /** As `uncheckedPortions`, in the encoding of the store. */
@@ -55,17 +56,17 @@ export interface Portion {
   readonly bytes: Uint8Array;
 }
 
-/** Content ids of one level proved together, packed, keyed by scope and a random number. */
+/** Content ids of one level proved together, packed, keyed by scope and their hash, so that a repeated proof is one. */
 const proofs: Collection<Proofs> = {
   name: 'proofs',
   indexes: [],
   encode({ scope, level, contentIds }) {
-    return Buffer.concat([numberBytes(scope), Buffer.of(LEVELS[level]), contentIds]);
+    return Buffer.concat([scopePrefix(scope), Buffer.of(LEVELS[level]), contentIds]);
   },
   decode(bytes) {
     const packed = Buffer.from(bytes);
     const level = packed[4] === LEVELS.file ? 'file' : 'portion';
-    return { scope: packed.readUInt32LE(0), level, contentIds: packed.subarray(5) };
+    return { scope: packed.readUInt32BE(0), level, contentIds: packed.subarray(5) };
   },
 };
 
@@ -166,6 +167,10 @@ class StoredContents implements Contents {
     });
   }
 
+  holds(scope: Scope, ids: readonly Uint8Array[]): Promise<boolean[]> {
+    return this.#store.has(ids.map(scope.contentKey));
+  }
+
   uncheckedPortions(scope: Scope, ids: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     return readSurviving((keys) => this.#store.get(keys), ids.map(scope.contentKey));
   }
@@ -204,7 +209,10 @@ class StoredContents implements Contents {
   async markProved(scope: Scope, level: ProvableLevel, found: readonly Found[]): Promise<void> {
     if (found.length === 0) return;
     const contentIds = Buffer.concat(found.map(({ contentId: id }) => id));
-    const key = Buffer.concat([numberBytes(scope.number), randomBytes(KEY_TAIL_BYTES)]);
+    const key = Buffer.concat([
+      scopePrefix(scope.number),
+      contentId(Buffer.concat([Buffer.of(LEVELS[level]), contentIds])),
+    ]);
     await this.#records.write([putRecord(proofs, key, { scope: scope.number, level, contentIds })]);
     this.#candidates.markProved(found);
   }
@@ -217,8 +225,6 @@ class StoredContents implements Contents {
     return this.#candidates.memoryBytes;
   }
 }
-
-const KEY_TAIL_BYTES = 16;
 
 /** Reads a batch; when one entry is corrupt, reads one by one so that only that entry is missing. */
 async function readSurviving<T>(
@@ -247,10 +253,4 @@ async function readSurviving<T>(
 
 function isCorrupt(error: unknown): boolean {
   return error instanceof WeirError && error.code === 'WEIR_STORE_CORRUPT';
-}
-
-function numberBytes(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value, 0);
-  return bytes;
 }

@@ -35,3 +35,10 @@ export function createScope(number: number, key: Uint8Array): Scope {
     },
   };
 }
+
+/** A scope's number as key bytes, so that a scope's records stand together. The next number ends their range. */
+export function scopePrefix(number: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(number, 0);
+  return bytes;
+}

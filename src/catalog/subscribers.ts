@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { WeirError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import { type Collection, expectRecord, type Operation, putRecord, type Records } from '../store/records.ts';
-import { createScope, SCOPE_KEY_BYTES, type Scope } from './scope.ts';
+import { createScope, SCOPE_KEY_BYTES, type Scope, scopePrefix } from './scope.ts';
 
 /** A customer of the provider. Its number never changes and is never given again. */
 export interface Subscriber {
@@ -34,8 +34,8 @@ export interface Subscribers {
   /** A token that enrols one device within INVITATION_DAYS days. */
   invite(subscriber: Subscriber): Promise<Buffer>;
   /**
-   * Turns an invitation into a device token. The device's address becomes the subscriber's unless
-   * it is somebody else's.
+   * Turns an invitation into a device token. A subscriber without an address gets that of the device,
+   * unless it is somebody else's.
    */
   enrol(
     invitation: Uint8Array,
@@ -90,7 +90,7 @@ const subscriberRecords: Collection<SubscriberRecord> = {
 const invitations = { ...json('invitations', invitationSchema), indexes: [] };
 const devices: Collection<z.infer<typeof deviceSchema>> = {
   ...json('devices', deviceSchema),
-  indexes: [{ name: 'subscriber', unique: false, keys: ({ subscriber }) => [numberKey(subscriber)] }],
+  indexes: [{ name: 'subscriber', unique: false, keys: ({ subscriber }) => [scopePrefix(subscriber)] }],
 };
 
 /** Opens the subscribers. All are held in memory: a provider has thousands, not millions, behind one appliance. */
@@ -124,7 +124,7 @@ class StoredSubscribers implements Subscribers {
       addresses: [...new Set(addresses)],
       scopeKey: this.#random(SCOPE_KEY_BYTES).toString('base64'),
     };
-    const key = numberKey(record.number);
+    const key = scopePrefix(record.number);
     await this.#records.write([
       expectRecord(subscriberRecords, key, undefined),
       putRecord(subscriberRecords, key, record),
@@ -181,7 +181,8 @@ class StoredSubscribers implements Subscribers {
     }
     if (record.isSuspended) refuseSuspended(record.name);
     const token = this.#random(TOKEN_BYTES);
-    const isNew = address !== undefined && !this.#byAddress.has(address);
+    // Only a subscriber without an address learns one: behind a shared address others may pass too.
+    const isNew = address !== undefined && record.addresses.length === 0 && !this.#byAddress.has(address);
     const changed = isNew ? { ...record, addresses: [...record.addresses, address] } : record;
     const device = {
       subscriber: record.number,
@@ -211,7 +212,7 @@ class StoredSubscribers implements Subscribers {
   async revoke(name: string, deviceName: string): Promise<number> {
     const { number } = this.#recordNamed(name);
     const operations: Operation[] = [];
-    const range = { index: 'subscriber', from: numberKey(number), to: numberKey(number + 1) };
+    const range = { index: 'subscriber', from: scopePrefix(number), to: scopePrefix(number + 1) };
     for await (const { key, value } of this.#records.range(devices, range)) {
       if (value.name !== deviceName || value.isRevoked) continue;
       operations.push(putRecord(devices, key, { ...value, isRevoked: true }));
@@ -259,18 +260,12 @@ function refuseSuspended(name: string): never {
 }
 
 function change(from: SubscriberRecord, to: SubscriberRecord): Operation[] {
-  const key = numberKey(from.number);
+  const key = scopePrefix(from.number);
   return [expectRecord(subscriberRecords, key, from), putRecord(subscriberRecords, key, to)];
 }
 
 function tokenKey(token: Uint8Array): Buffer {
   return createHash('sha256').update(token).digest();
-}
-
-function numberKey(number: number): Buffer {
-  const key = Buffer.alloc(4);
-  key.writeUInt32BE(number, 0);
-  return key;
 }
 
 function json<V>(name: string, schema: z.ZodType<V>): Omit<Collection<V>, 'indexes'> {

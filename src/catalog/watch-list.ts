@@ -2,7 +2,7 @@ import { ByteReader, ByteWriter } from '../base/binary.ts';
 import { WeirError } from '../base/errors.ts';
 import type { Identifier } from '../content/identifier.ts';
 import { type Collection, deleteRecord, type Operation, putRecord, type Records } from '../store/records.ts';
-import type { Scope } from './scope.ts';
+import { type Scope, scopePrefix } from './scope.ts';
 
 /**
  * What is wanted and not held: files the taps shall catch when they pass. An entry ends in the
@@ -91,8 +91,8 @@ export async function openWatchList(
     },
     async *list(scope) {
       for await (const { value } of records.range(watchRecords, {
-        from: prefix(scope.number),
-        to: prefix(scope.number + 1),
+        from: scopePrefix(scope.number),
+        to: scopePrefix(scope.number + 1),
       })) {
         yield value;
       }
@@ -111,11 +111,5 @@ function recordKey(scope: Scope, identifier: Identifier, sizeBytes: number): Buf
   const key = Buffer.alloc(12);
   key.writeUInt32BE(scope.number, 0);
   key.writeBigUInt64BE(fileKey(scope, identifier, sizeBytes), 4);
-  return key;
-}
-
-function prefix(scope: number): Buffer {
-  const key = Buffer.alloc(4);
-  key.writeUInt32BE(scope, 0);
   return key;
 }

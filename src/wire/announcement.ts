@@ -89,8 +89,9 @@ export const announcement: Codec<Announcement> = {
     while (columns.shape.remaining > 0) {
       const shape = columns.shape.varint(MAX_BATCH_ENTRIES * 2 + 1);
       const count = Math.floor(shape / 2);
-      total += count + 1;
-      if (total > 2 * MAX_BATCH_ENTRIES) malformed('a batch has too many entries');
+      total += count;
+      if (total > MAX_BATCH_ENTRIES || directories.length === MAX_BATCH_ENTRIES)
+        malformed('a batch has too many entries');
       const entries: AnnouncedEntry[] = [];
       let previousName = '';
       for (let index = 0; index < count; index++) {

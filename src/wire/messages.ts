@@ -7,7 +7,7 @@ import {
   MAX_BATCH_DIRECTORY_ASKS,
   MAX_BATCH_ENTRIES,
   MAX_BATCH_PORTIONS,
-  MAX_CANDIDATES,
+  MAX_OFFERED_CANDIDATES,
   MAX_TEXT_BYTES,
   MAX_UPLOAD_BYTES,
   TOKEN_BYTES,
@@ -123,7 +123,7 @@ export const candidates: Codec<readonly (readonly Candidate[])[]> = codec(
   },
   (from) =>
     repeat(from.varint(MAX_BATCH_DIRECTORY_ASKS), () =>
-      repeat(from.varint(MAX_CANDIDATES), () => ({
+      repeat(from.varint(MAX_OFFERED_CANDIDATES), () => ({
         isProved: from.flag(),
         digest: from.byteString(DIGEST_BYTES),
       })),
@@ -138,19 +138,22 @@ export const candidates: Codec<readonly (readonly Candidate[])[]> = codec(
 export interface Choice {
   readonly chosen: Uint8Array;
   readonly proof: Uint8Array | undefined;
+  /** Whether the provider is to read all that is chosen, also what it need not doubt. */
+  readonly isThorough: boolean;
 }
 
 export const choice: Codec<Choice> = codec(
   5,
-  (out, { chosen, proof }) => {
+  (out, { chosen, proof, isThorough }) => {
     writeCompressed(out, chosen);
     out.prefixedBytes(proof ?? new Uint8Array(0));
+    out.flag(isThorough);
   },
   (from) => {
     const chosen = readCompressed(from, MAX_BATCH_COLUMN_BYTES);
     const proof = from.prefixedBytes(PROOF_BYTES);
     if (proof.length > 0 && proof.length < PROOF_BYTES) malformed('a proof is too short');
-    return { chosen, proof: proof.length > 0 ? proof : undefined };
+    return { chosen, proof: proof.length > 0 ? proof : undefined, isThorough: from.flag() };
   },
 );
 
@@ -275,6 +278,13 @@ export const withdraw: Codec<number> = codec(
 /** Answers a request that has nothing to tell. */
 export const done: Codec<null> = codec(
   68,
+  () => {},
+  () => null,
+);
+
+/** Says that the side is at work on what takes long. Neither a request nor an answer: it is passed over. */
+export const working: Codec<null> = codec(
+  126,
   () => {},
   () => null,
 );

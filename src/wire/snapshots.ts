@@ -11,6 +11,7 @@ import {
   MAX_PATH_BYTES,
   MAX_SNAPSHOT_PATHS,
   MAX_SNAPSHOT_TAGS,
+  MAX_SNAPSHOT_TEXT_BYTES,
   MAX_TEXT_BYTES,
 } from './limits.ts';
 import { repeat } from './messages.ts';
@@ -277,8 +278,11 @@ function writePathsAndTags(out: ByteWriter, from: Pick<Snapshot, 'paths' | 'tags
 }
 
 function readPathsAndTags(from: ByteReader): Pick<Snapshot, 'paths' | 'tags'> {
-  return {
-    paths: repeat(from.varint(MAX_SNAPSHOT_PATHS), () => from.prefixedByteString(MAX_PATH_BYTES)),
-    tags: repeat(from.varint(MAX_SNAPSHOT_TAGS), () => from.prefixedText(MAX_TEXT_BYTES)),
-  };
+  const before = from.remaining;
+  const paths = repeat(from.varint(MAX_SNAPSHOT_PATHS), () =>
+    from.prefixedByteString(MAX_SNAPSHOT_TEXT_BYTES),
+  );
+  const tags = repeat(from.varint(MAX_SNAPSHOT_TAGS), () => from.prefixedText(MAX_TEXT_BYTES));
+  if (before - from.remaining > MAX_SNAPSHOT_TEXT_BYTES) malformed('a snapshot has too long paths and tags');
+  return { paths, tags };
 }

@@ -120,7 +120,7 @@ describe('an agent that lies', function () {
       const asked = [{ file: 0, isLast: true, isAsked: true, changed: undefined, portions }];
       const [offered] = await agent.call(messages.askPortions, asked, messages.candidates);
       expect(offered).to.have.length(1);
-      const choice = { chosen: Buffer.from([1]), proof: undefined };
+      const choice = { chosen: Buffer.from([1]), proof: undefined, isThorough: false };
       expect(await codeOf(agent.call(messages.choice, choice, messages.verdict))).to.equal(
         'WEIR_MANIFEST_FALSE',
       );
@@ -150,7 +150,7 @@ describe('an agent that lies', function () {
       ],
       [
         'a choice of nothing offered',
-        () => agent.send(messages.choice, { chosen: Buffer.alloc(1), proof: undefined }),
+        () => agent.send(messages.choice, { chosen: Buffer.alloc(1), proof: undefined, isThorough: false }),
         'WEIR_WIRE_ORDER',
       ],
       ['portions of no batch', () => agent.send(messages.askPortions, []), 'WEIR_WIRE_ORDER'],

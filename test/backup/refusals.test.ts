@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { enrolDevice } from '../../backup/agent/enrol.ts';
 import { openSession } from '../../backup/agent/session.ts';
-import { MAX_REFUSALS } from '../../backup/server/server.ts';
+import { MAX_REFUSALS } from '../../backup/server/refusals.ts';
 import { codeOf, testDevice } from './device.ts';
 import { openFalseProvider } from './false-provider.ts';
 import { openProvider, type TestProvider, temporaryDirectory } from './provider.ts';

@@ -166,7 +166,8 @@ describe('announcement', () => {
       const count = batch.reduce((sum, { entries }) => sum + entries.length, 0);
       sentBytes += FRAME_HEADER_BYTES + announcement.encode({ directories: batch }).length;
       const chosen = Buffer.alloc(count, 1);
-      sentBytes += FRAME_HEADER_BYTES + choice.encode({ chosen, proof: Buffer.alloc(32) }).length;
+      sentBytes +=
+        FRAME_HEADER_BYTES + choice.encode({ chosen, proof: Buffer.alloc(32), isThorough: false }).length;
       files += count;
       nameBytes += batch.reduce(
         (sum, { entries }) => sum + entries.reduce((s, { name }) => s + name.length, 0),

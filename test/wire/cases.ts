@@ -156,7 +156,11 @@ export const CASES: readonly Case[] = [
   codecCase(
     'choice',
     messages.choice,
-    fc.record({ chosen: someBytes(200), proof: fc.option(bytes(32), { nil: undefined }) }),
+    fc.record({
+      chosen: someBytes(200),
+      proof: fc.option(bytes(32), { nil: undefined }),
+      isThorough: fc.boolean(),
+    }),
     { isCanonical: false },
   ),
   codecCase(
@@ -172,6 +176,7 @@ export const CASES: readonly Case[] = [
   ),
   codecCase('withdraw', messages.withdraw, fc.nat({ max: 8192 })),
   codecCase('done', messages.done, nothing),
+  codecCase('working', messages.working, nothing),
   codecCase(
     'failure',
     messages.failure,

@@ -145,7 +145,7 @@ describe('bounds of messages', () => {
       () => messages.askDirectories.decode(asks(limits.MAX_BATCH_DIRECTORY_ASKS + 1)),
       'WEIR_WIRE_MALFORMED',
     );
-    const five = Array.from({ length: limits.MAX_CANDIDATES + 1 }, () => ({
+    const five = Array.from({ length: limits.MAX_OFFERED_CANDIDATES + 1 }, () => ({
       isProved: true,
       digest: 'x'.repeat(16),
     }));

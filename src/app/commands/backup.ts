@@ -5,7 +5,12 @@ import ignore from 'ignore';
 import { backup } from '../../../backup/agent/backup.ts';
 import { systemClock } from '../../base/clock.ts';
 import { WeirError } from '../../base/errors.ts';
-import { MAX_SNAPSHOT_PATHS, MAX_SNAPSHOT_TAGS, MAX_TEXT_BYTES } from '../../wire/limits.ts';
+import {
+  MAX_SNAPSHOT_PATHS,
+  MAX_SNAPSHOT_TAGS,
+  MAX_SNAPSHOT_TEXT_BYTES,
+  MAX_TEXT_BYTES,
+} from '../../wire/limits.ts';
 import type { Snapshot } from '../../wire/snapshots.ts';
 import { fromByteString, toByteString } from '../byte-strings.ts';
 import { openDevice, stateDirectory } from '../device.ts';
@@ -98,6 +103,13 @@ function sources({
 
 /** What is better said before anything is read than after. */
 function checkArguments(paths: readonly string[], tags: readonly string[]): void {
+  const bytes = [...paths.map((path) => resolve(path)), ...tags].reduce(
+    (sum, text) => sum + Buffer.byteLength(text) + 4,
+    8,
+  );
+  if (bytes > MAX_SNAPSHOT_TEXT_BYTES) {
+    usage(`paths and tags have more than ${MAX_SNAPSHOT_TEXT_BYTES} bytes; name a directory above them`);
+  }
   if (paths.length > MAX_SNAPSHOT_PATHS)
     usage(`a snapshot names at most ${MAX_SNAPSHOT_PATHS} paths; name a directory above them`);
   if (tags.length > MAX_SNAPSHOT_TAGS) usage(`a snapshot has at most ${MAX_SNAPSHOT_TAGS} tags`);

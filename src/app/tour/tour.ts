@@ -6,6 +6,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { createClosers } from '../../base/closers.ts';
 import { zstdCompress } from '../../base/compress.ts';
@@ -198,7 +199,7 @@ async function table(result: z.infer<typeof backupResult>, home: string): Promis
 
 async function stayUp({ base, config, ports }: Stage): Promise<void> {
   const state = `--state ${join(base, 'device')}`;
-  const weir = 'npx weir';
+  const weir = `node ${relative(process.cwd(), fileURLToPath(new URL('../weir.js', import.meta.url)))}`;
   process.stdout.write(
     [
       'The provider stays up. Try, in another terminal:',
