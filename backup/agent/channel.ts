@@ -85,27 +85,11 @@ export async function openChannel(provider: ProviderAddress): Promise<Channel> {
 
   return {
     call: (request, message, answer) =>
-      new Promise((resolve, reject) => {
-        const take = async ({ type, payload }: Frame) => {
-          if (type !== answer.type) unexpected(type);
-          resolve(answer.decode(payload));
-          return true;
-        };
-        send(request, message, { take, fail: reject });
-      }),
-    stream: (request, message, item, takeItem, endCodec) =>
-      new Promise((resolve, reject) => {
-        const take = async ({ type, payload }: Frame) => {
-          if (type === endCodec.type) {
-            resolve(endCodec.decode(payload));
-            return true;
-          }
-          if (type !== item.type) unexpected(type);
-          await takeItem(item.decode(payload));
-          return false;
-        };
-        send(request, message, { take, fail: reject });
-      }),
+      new Promise((resolve, reject) => send(request, message, oneAnswer(answer, resolve, reject))),
+    stream: (request, message, item, take, last) =>
+      new Promise((resolve, reject) =>
+        send(request, message, manyAnswers(item, take, last, resolve, reject)),
+      ),
     get lineBytes() {
       return { up: tcp.bytesWritten, down: tcp.bytesRead };
     },
@@ -122,6 +106,44 @@ interface Waiter {
   /** Takes the next frame; true when the answer is complete. */
   take(frame: Frame): Promise<boolean>;
   fail(error: WeirError): void;
+}
+
+/** Waits for the one frame that answers. */
+function oneAnswer<A>(
+  answer: Codec<A>,
+  resolve: (message: A) => void,
+  fail: (error: WeirError) => void,
+): Waiter {
+  return {
+    fail,
+    async take({ type, payload }) {
+      if (type !== answer.type) unexpected(type);
+      resolve(answer.decode(payload));
+      return true;
+    },
+  };
+}
+
+/** Waits for frames of items and the one that ends them. */
+function manyAnswers<I, E>(
+  item: Codec<I>,
+  takeItem: (message: I) => Promise<void>,
+  last: Codec<E>,
+  resolve: (message: E) => void,
+  fail: (error: WeirError) => void,
+): Waiter {
+  return {
+    fail,
+    async take({ type, payload }) {
+      if (type === last.type) {
+        resolve(last.decode(payload));
+        return true;
+      }
+      if (type !== item.type) unexpected(type);
+      await takeItem(item.decode(payload));
+      return false;
+    },
+  };
 }
 
 async function connect(provider: ProviderAddress): Promise<{ tcp: Socket; tls: TLSSocket }> {

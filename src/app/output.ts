@@ -50,8 +50,8 @@ function printable(text: string): string {
   return text.replace(CONTROLS, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
-/** All of C0 but the line feed that ends a line of ours, DEL, and C1. */
-const CONTROLS = /[\0-\x09\x0b-\x1f\x7f-\x9f]/g;
+/** Control characters but the line feed, which ends a line of ours. */
+const CONTROLS = /[^\P{Cc}\n]/gu;
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 

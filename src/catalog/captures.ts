@@ -7,6 +7,7 @@ import { type Collection, type Operation, putRecord, type Records } from '../sto
 import type { Contents } from './contents.ts';
 import type { NewObject } from './objects.ts';
 import type { Scope } from './scope.ts';
+import { versioned } from './versioned.ts';
 import type { WatchList } from './watch-list.ts';
 
 /** Something that passed and was kept: where it came from and when. */
@@ -33,38 +34,43 @@ export interface Captures {
 const MAX_URL_BYTES = 32 * 1024;
 const MAX_VALIDATOR_BYTES = 1024;
 
-const captureCodec = {
-  encode(value: Capture): Buffer {
-    const out = new ByteWriter(128);
-    out.prefixedText(value.url);
-    out.bytes(value.contentId);
-    out.varint(value.sizeBytes);
-    out.prefixedText(value.etag ?? '');
-    out.prefixedText(value.lastModified ?? '');
-    out.varint(value.timeMs);
-    return out.finish();
-  },
-  decode(bytes: Uint8Array): Capture {
-    const from = new ByteReader(bytes, (reason) => {
-      throw new WeirError('WEIR_STORE_CORRUPT', `a capture record cannot be read: ${reason}`);
-    });
-    const capture = {
-      url: from.prefixedText(MAX_URL_BYTES),
-      contentId: from.bytes(CONTENT_ID_BYTES),
-      sizeBytes: from.varint(),
-      etag: from.prefixedText(MAX_VALIDATOR_BYTES) || undefined,
-      lastModified: from.prefixedText(MAX_VALIDATOR_BYTES) || undefined,
-      timeMs: from.varint(),
-    };
-    from.end();
-    return capture;
-  },
-};
+function encodeCapture(value: Capture): Buffer {
+  const out = new ByteWriter(128);
+  out.prefixedText(value.url);
+  out.bytes(value.contentId);
+  out.varint(value.sizeBytes);
+  out.prefixedText(value.etag ?? '');
+  out.prefixedText(value.lastModified ?? '');
+  out.varint(value.timeMs);
+  return out.finish();
+}
+
+function decodeCapture(bytes: Buffer): Capture {
+  const from = new ByteReader(bytes, (reason) => {
+    throw new WeirError('WEIR_STORE_CORRUPT', `a capture record cannot be read: ${reason}`);
+  });
+  const capture = {
+    url: from.prefixedText(MAX_URL_BYTES),
+    contentId: from.bytes(CONTENT_ID_BYTES),
+    sizeBytes: from.varint(),
+    etag: from.prefixedText(MAX_VALIDATOR_BYTES) || undefined,
+    lastModified: from.prefixedText(MAX_VALIDATOR_BYTES) || undefined,
+    timeMs: from.varint(),
+  };
+  from.end();
+  return capture;
+}
 
 /** Why a captured object is held, keyed by the object's key in its scope and the URL. */
-const holdings: Collection<Capture> = { name: 'holdings', indexes: [], ...captureCodec };
+const holdings: Collection<Capture> = {
+  ...versioned('holdings', encodeCapture, decodeCapture),
+  indexes: [],
+};
 /** What each URL last gave, keyed by scope and URL; outlives the bytes. */
-const ledger: Collection<Capture> = { name: 'ledger', indexes: [], ...captureCodec };
+const ledger: Collection<Capture> = {
+  ...versioned('ledger', encodeCapture, decodeCapture),
+  indexes: [],
+};
 
 export function openCaptures(records: Records, contents: Contents, watchList: WatchList): Captures {
   return {

@@ -13,6 +13,7 @@ import {
 import { Candidates, type Found } from './candidates.ts';
 import { type HeldObject, holdObject, listPortions, type NewObject, objectKey, objects } from './objects.ts';
 import { type Scope, scopePrefix } from './scope.ts';
+import { versioned } from './versioned.ts';
 
 /**
  * What the provider holds, scope by scope: finds objects by identifier, reads their bytes, takes
@@ -57,18 +58,16 @@ export interface Portion {
 }
 
 /** Content ids of one level proved together, packed, keyed by scope and their hash, so that a repeated proof is one. */
-const proofs: Collection<Proofs> = {
-  name: 'proofs',
-  indexes: [],
-  encode({ scope, level, contentIds }) {
-    return Buffer.concat([scopePrefix(scope), Buffer.of(LEVELS[level]), contentIds]);
-  },
-  decode(bytes) {
-    const packed = Buffer.from(bytes);
-    const level = packed[4] === LEVELS.file ? 'file' : 'portion';
-    return { scope: packed.readUInt32BE(0), level, contentIds: packed.subarray(5) };
-  },
-};
+const proofs: Collection<Proofs> = { ...versioned('proofs', encodeProofs, decodeProofs), indexes: [] };
+
+function encodeProofs({ scope, level, contentIds }: Proofs): Buffer {
+  return Buffer.concat([scopePrefix(scope), Buffer.of(LEVELS[level]), contentIds]);
+}
+
+function decodeProofs(bytes: Buffer): Proofs {
+  const level = bytes[4] === LEVELS.file ? 'file' : 'portion';
+  return { scope: bytes.readUInt32BE(0), level, contentIds: bytes.subarray(5) };
+}
 
 interface Proofs {
   readonly scope: number;

@@ -10,6 +10,7 @@ import {
 } from '../content/portion-list.ts';
 import { type Collection, type Operation, putRecord, type Records } from '../store/records.ts';
 import type { Scope } from './scope.ts';
+import { versioned } from './versioned.ts';
 
 /**
  * An object the provider holds in a scope. Its bytes are its portions in the byte store; an object
@@ -35,43 +36,41 @@ const PAGE_PORTIONS = 200_000;
 
 /** Keyed by `objectKey`: the same bytes may be held at several levels. */
 export const objects: Collection<HeldObject> = {
-  name: 'objects',
+  ...versioned('objects', encodeObject, decodeObject),
   indexes: [],
-  encode(object) {
-    const out = new ByteWriter(64 + object.portions.packed.length);
-    out.u8(1);
-    out.varint(object.scope);
-    out.u8(LEVELS[object.level]);
-    out.flag(object.isProved);
-    out.varint(object.sizeBytes);
-    out.u48(object.identifier);
-    out.bytes(object.contentId);
-    out.varint(object.pages);
-    out.prefixedBytes(object.portions.packed);
-    return out.finish();
-  },
-  decode(bytes) {
-    const from = new ByteReader(bytes, corrupt);
-    if (from.u8() !== 1) corrupt('unknown version');
-    const scope = from.varint();
-    const level = LEVEL_NAMES[from.u8()] ?? corrupt('unknown level');
-    const isProved = from.flag();
-    const sizeBytes = from.varint();
-    const identifier = from.u48();
-    const contentId = from.bytes(CONTENT_ID_BYTES);
-    const pages = from.varint();
-    const portions = unpackList(from.prefixedBytes(MAX_LIST_BYTES));
-    from.end();
-    return { scope, level, contentId, sizeBytes, identifier, isProved, portions, pages };
-  },
 };
+
+function encodeObject(object: HeldObject): Buffer {
+  const out = new ByteWriter(64 + object.portions.packed.length);
+  out.varint(object.scope);
+  out.u8(LEVELS[object.level]);
+  out.flag(object.isProved);
+  out.varint(object.sizeBytes);
+  out.u48(object.identifier);
+  out.bytes(object.contentId);
+  out.varint(object.pages);
+  out.prefixedBytes(object.portions.packed);
+  return out.finish();
+}
+
+function decodeObject(bytes: Buffer): HeldObject {
+  const from = new ByteReader(bytes, corrupt);
+  const scope = from.varint();
+  const level = LEVEL_NAMES[from.u8()] ?? corrupt('unknown level');
+  const isProved = from.flag();
+  const sizeBytes = from.varint();
+  const identifier = from.u48();
+  const contentId = from.bytes(CONTENT_ID_BYTES);
+  const pages = from.varint();
+  const portions = unpackList(from.prefixedBytes(MAX_LIST_BYTES));
+  from.end();
+  return { scope, level, contentId, sizeBytes, identifier, isProved, portions, pages };
+}
 
 /** Portion lists too long for their record, keyed by the object's key and the page's number. */
 const portionPages: Collection<PortionList> = {
-  name: 'portion_pages',
+  ...versioned('portion_pages', (list: PortionList) => list.packed, unpackList),
   indexes: [],
-  encode: (list) => list.packed,
-  decode: (bytes) => unpackList(Buffer.from(bytes)),
 };
 
 export interface NewObject {

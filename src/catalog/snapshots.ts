@@ -3,13 +3,12 @@ import { type Collection, type Operation, putRecord, type Records } from '../sto
 import { MAX_LISTED_SNAPSHOTS } from '../wire/limits.ts';
 import { committed, type Snapshot } from '../wire/snapshots.ts';
 import { type Scope, scopePrefix } from './scope.ts';
+import { versioned } from './versioned.ts';
 
 /** Keyed by scope, time and id, so that a scope's snapshots stand together in order of time. */
 const snapshotRecords: Collection<Snapshot> = {
-  name: 'snapshots',
+  ...versioned('snapshots', committed.encode, committed.decode),
   indexes: [],
-  encode: committed.encode,
-  decode: (bytes) => committed.decode(Buffer.from(bytes)),
 };
 
 /** What to write so that the snapshot exists. Everything it refers to must be durable by then. */

@@ -3,6 +3,7 @@ import { WeirError } from '../base/errors.ts';
 import type { Identifier } from '../content/identifier.ts';
 import { type Collection, deleteRecord, type Operation, putRecord, type Records } from '../store/records.ts';
 import { type Scope, scopePrefix } from './scope.ts';
+import { versioned } from './versioned.ts';
 
 /**
  * What is wanted and not held: files the taps shall catch when they pass. An entry ends in the
@@ -36,32 +37,34 @@ interface WatchRecord extends WatchEntry {
 
 /** Keyed by scope and candidate key. */
 const watchRecords: Collection<WatchRecord> = {
-  name: 'watch',
+  ...versioned('watch', encodeWatch, decodeWatch),
   indexes: [],
-  encode(value) {
-    const out = new ByteWriter(32);
-    out.varint(value.scope);
-    out.u48(value.identifier);
-    out.varint(value.sizeBytes);
-    out.varint(value.deadlineMs);
-    out.varint(value.priority);
-    return out.finish();
-  },
-  decode(bytes) {
-    const from = new ByteReader(bytes, (reason) => {
-      throw new WeirError('WEIR_STORE_CORRUPT', `a watch record cannot be read: ${reason}`);
-    });
-    const record = {
-      scope: from.varint(),
-      identifier: from.u48(),
-      sizeBytes: from.varint(),
-      deadlineMs: from.varint(),
-      priority: from.varint(),
-    };
-    from.end();
-    return record;
-  },
 };
+
+function encodeWatch(value: WatchRecord): Buffer {
+  const out = new ByteWriter(32);
+  out.varint(value.scope);
+  out.u48(value.identifier);
+  out.varint(value.sizeBytes);
+  out.varint(value.deadlineMs);
+  out.varint(value.priority);
+  return out.finish();
+}
+
+function decodeWatch(bytes: Buffer): WatchRecord {
+  const from = new ByteReader(bytes, (reason) => {
+    throw new WeirError('WEIR_STORE_CORRUPT', `a watch record cannot be read: ${reason}`);
+  });
+  const record = {
+    scope: from.varint(),
+    identifier: from.u48(),
+    sizeBytes: from.varint(),
+    deadlineMs: from.varint(),
+    priority: from.varint(),
+  };
+  from.end();
+  return record;
+}
 
 export async function openWatchList(
   records: Records,
