@@ -3,7 +3,7 @@ import { contentIdHasher } from '../../src/content/content-id.ts';
 import { fingerprintHasher } from '../../src/content/fingerprint.ts';
 import { identifierOfFile } from '../../src/content/identifier.ts';
 import type { PortionList } from '../../src/content/portion-list.ts';
-import type { SessionContext } from './context.ts';
+import type { BackupContext } from './context.ts';
 import { readPlain } from './read-objects.ts';
 
 /**
@@ -11,7 +11,7 @@ import { readPlain } from './read-objects.ts';
  * here from the bytes in the store: nobody's word is taken for them. Returns them in order.
  */
 export async function holdAssembled(
-  context: SessionContext,
+  context: BackupContext,
   lists: readonly PortionList[],
 ): Promise<Buffer[]> {
   const { contents, scope } = context;

@@ -14,7 +14,7 @@ import type { AnnouncedDirectory, AnnouncedEntry } from '../../src/wire/announce
 import { MAX_FILE_BYTES, MAX_UPLOAD_BYTES } from '../../src/wire/limits.ts';
 import type { PortionedFile, Upload } from '../../src/wire/messages.ts';
 import { holdAssembled } from './assembled.ts';
-import type { SessionContext } from './context.ts';
+import type { BackupContext } from './context.ts';
 import type { ResolvedFile } from './directory-builder.ts';
 import type { Asked } from './offer.ts';
 
@@ -48,14 +48,14 @@ interface Slot {
 /** One announced batch, until every file in it has a content id or is withdrawn. */
 export class Batch {
   readonly directories: readonly AnnouncedDirectory[];
-  readonly #context: SessionContext;
+  readonly #context: BackupContext;
   readonly #files: PendingFile[] = [];
   readonly #byEntry = new Map<AnnouncedFile, PendingFile>();
   #slots: Slot[] = [];
   #asked: readonly Slot[] = [];
   #finishing: PendingFile[] = [];
 
-  constructor(context: SessionContext, directories: readonly AnnouncedDirectory[]) {
+  constructor(context: BackupContext, directories: readonly AnnouncedDirectory[]) {
     this.#context = context;
     this.directories = directories;
     for (const { entries } of directories) {

@@ -2,8 +2,8 @@ import type { Contents } from '../../src/catalog/contents.ts';
 import type { Scope } from '../../src/catalog/scope.ts';
 import type { CandidateDigest } from '../../src/content/identifier.ts';
 
-/** What the parts of one session share. */
-export interface SessionContext {
+/** What the parts of one backup share. Nonce and salt are the session's. */
+export interface BackupContext {
   readonly contents: Contents;
   readonly scope: Scope;
   readonly nonce: Uint8Array;

@@ -5,7 +5,7 @@ import type { Identifier } from '../../src/content/identifier.ts';
 import { batchProof } from '../../src/content/proof.ts';
 import { MAX_OFFERED_CANDIDATES } from '../../src/wire/limits.ts';
 import type { Candidate, Choice, Verdict } from '../../src/wire/messages.ts';
-import type { SessionContext } from './context.ts';
+import type { BackupContext } from './context.ts';
 import { type Claimed, checkClaims } from './possession.ts';
 
 /** An identifier the agent asked for. */
@@ -29,7 +29,7 @@ export interface Offer {
 }
 
 export function createOffer(
-  context: SessionContext,
+  context: BackupContext,
   level: 'file' | 'portion',
   asked: readonly Asked[],
 ): Offer {
@@ -83,7 +83,7 @@ function refused(lost: readonly number[]): { verdict: Verdict; accepted: readonl
   return { verdict: { isAccepted: false, lost }, accepted: [] };
 }
 
-export function toCandidates(context: SessionContext, found: readonly Found[]): Candidate[] {
+export function toCandidates(context: BackupContext, found: readonly Found[]): Candidate[] {
   return found.map(({ contentId, isProved }) => ({ digest: context.digestOf(contentId), isProved }));
 }
 

@@ -232,7 +232,6 @@ describe('an agent that lies', function () {
     };
     const directories = [inner, ...Array.from({ length: 300 }, () => outer)];
     agent.send(announcement, { directories });
-    await agent.next();
     const frame = await agent.next();
     expect(frame && messages.failure.decode(frame.payload)).to.include({ code: 'WEIR_TREE_TOO_DEEP' });
   });

@@ -3,7 +3,7 @@ import { createCipheriv, createHash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Batch } from '../../backup/server/batch.ts';
-import { newTally, type SessionContext } from '../../backup/server/context.ts';
+import { type BackupContext, newTally } from '../../backup/server/context.ts';
 import { createOffer } from '../../backup/server/offer.ts';
 import { type Contents, openContents } from '../../src/catalog/contents.ts';
 import { objects } from '../../src/catalog/objects.ts';
@@ -118,7 +118,7 @@ function fileOf(ids: Buffer, index: number) {
   };
 }
 
-function sessionOf(contents: Contents, scope: Scope): SessionContext {
+function sessionOf(contents: Contents, scope: Scope): BackupContext {
   const digestOf = createCandidateDigest(Buffer.alloc(SALT_BYTES, 1));
   return { contents, scope, nonce: Buffer.alloc(NONCE_BYTES), digestOf, tally: newTally() };
 }
@@ -143,7 +143,7 @@ function batchesOf({ ids }: Population): Buffer[] {
 }
 
 /** Thousand identifiers per CPU second in each of STAGES. */
-function identify(context: SessionContext, asked: readonly Buffer[], isHeld: boolean): number[] {
+function identify(context: BackupContext, asked: readonly Buffer[], isHeld: boolean): number[] {
   const spentMs = [0, 0, 0];
   for (const payload of asked) {
     const startMs = cpuMs();

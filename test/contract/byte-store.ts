@@ -7,35 +7,45 @@ import { type ByteStore, type Entry, MAX_ENTRY_BYTES, MAX_PUT_BYTES } from '../.
 /** A store under test, and what can be done to it from outside. */
 export interface OpenedByteStore {
   readonly store: ByteStore;
-  /** Closes the store and opens it over the same bytes; for drivers that outlive their process. */
-  readonly reopen?: () => Promise<ByteStore>;
-  /** Flips a bit of what is kept under `key`. */
-  readonly corrupt?: (key: Uint8Array) => Promise<void>;
   /** From now on there is room for nothing, or for anything again. */
-  readonly setFull?: (isFull: boolean) => void;
-  /** From now on every sync fails. */
-  readonly failSyncs?: () => void;
+  readonly setFull: (isFull: boolean) => void;
   /** Closes whatever is open and removes it. */
   readonly remove: () => Promise<void>;
 }
 
-/** What src/store/byte-store.ts promises. A harness without a means skips the tests that need it. */
+/** A store that outlives its process, on a disk that can fail. */
+export interface OpenedDiskByteStore extends OpenedByteStore {
+  /** Closes the store and opens it over the same bytes. */
+  readonly reopen: () => Promise<ByteStore>;
+  /** Flips a bit of what is kept under `key`. */
+  readonly corrupt: (key: Uint8Array) => Promise<void>;
+  /** From now on every sync fails. */
+  readonly failSyncs: () => void;
+}
+
+/** What src/store/byte-store.ts promises of every store. */
 export function byteStoreContract(name: string, open: () => Promise<OpenedByteStore>): void {
   describe(`${name}: byte store contract`, () => {
-    let opened: OpenedByteStore;
-    let store: ByteStore;
-
-    beforeEach(async () => {
-      opened = await open();
-      store = opened.store;
-    });
-
-    afterEach(() => opened.remove());
-
-    readingTests(() => store);
-    boundsTests(() => store);
-    failureTests(() => opened);
+    const opened = openedForEach(open);
+    readingTests(() => opened().store);
+    boundsTests(() => opened().store);
+    roomTests(opened);
   });
+}
+
+/** What it promises of stores on a disk. */
+export function diskByteStoreContract(name: string, open: () => Promise<OpenedDiskByteStore>): void {
+  byteStoreContract(name, open);
+  describe(`${name}: byte store contract on a disk`, () => failureTests(openedForEach(open)));
+}
+
+function openedForEach<T extends OpenedByteStore>(open: () => Promise<T>): () => T {
+  let opened: T;
+  beforeEach(async () => {
+    opened = await open();
+  });
+  afterEach(() => opened.remove());
+  return () => opened;
 }
 
 function readingTests(store: () => ByteStore): void {
@@ -165,10 +175,27 @@ function boundsTests(store: () => ByteStore): void {
   });
 }
 
-function failureTests(opened: () => OpenedByteStore): void {
-  it('has after opening again what it had, and the same counts', async function () {
+function roomTests(opened: () => OpenedByteStore): void {
+  it('refuses puts while there is no room, reads on, and takes puts when there is room again', async () => {
+    const { store, setFull } = opened();
+    const [there] = await putOne(store);
+    setFull(true);
+    const refused = Array.from({ length: 3 }, (_, n) => entryOf(randomBytes(32), `refused ${n}`));
+    for (const entry of refused) await expectCode('WEIR_STORE_FULL', store.put([entry], 'kept'));
+    expect(await store.has(refused.map(({ key }) => key))).to.deep.equal([false, false, false]);
+    expectBytes(await store.get([there.key]), [there.bytes]);
+    setFull(false);
+    await store.put(refused, 'kept');
+    expectBytes(
+      await store.get(refused.map(({ key }) => key)),
+      refused.map(({ bytes }) => bytes),
+    );
+  });
+}
+
+function failureTests(opened: () => OpenedDiskByteStore): void {
+  it('has after opening again what it had, and the same counts', async () => {
     const { store, reopen } = opened();
-    if (reopen === undefined) return this.skip();
     const entries = sampleEntries();
     await store.put(entries.slice(0, 3), 'kept');
     await store.put(entries.slice(3), 'passing');
@@ -183,9 +210,8 @@ function failureTests(opened: () => OpenedByteStore): void {
     expect((await again.check()).entries).to.equal(entries.length + 1);
   });
 
-  it('never returns corrupt bytes, and a put heals them for good', async function () {
+  it('never returns corrupt bytes, and a put heals them for good', async () => {
     const { store, corrupt, reopen } = opened();
-    if (corrupt === undefined) return this.skip();
     const [entry, other] = await putOne(store);
     await corrupt(entry.key);
     await expectCode('WEIR_STORE_CORRUPT', store.get([other.key, entry.key]));
@@ -193,22 +219,19 @@ function failureTests(opened: () => OpenedByteStore): void {
     expectBytes(await store.get([entry.key, other.key]), [undefined, other.bytes]);
     await store.put([entry], 'kept');
     expectBytes(await store.get([entry.key]), [entry.bytes]);
-    const again = await reopen?.();
-    if (again !== undefined) expectBytes(await again.get([entry.key]), [entry.bytes]);
+    expectBytes(await (await reopen()).get([entry.key]), [entry.bytes]);
   });
 
-  it('refuses a corrupt encoding too', async function () {
+  it('refuses a corrupt encoding too', async () => {
     const { store, corrupt } = opened();
-    if (corrupt === undefined) return this.skip();
     const [entry] = await putOne(store);
     await corrupt(entry.key);
     await expectCode('WEIR_STORE_CORRUPT', store.getEncoded([entry.key]));
     expect(await store.getEncoded([entry.key])).to.deep.equal([undefined]);
   });
 
-  it('reports corrupt keys in a check, which count as absent from then on', async function () {
+  it('reports corrupt keys in a check, which count as absent from then on', async () => {
     const { store, corrupt } = opened();
-    if (corrupt === undefined) return this.skip();
     const [entry, other] = await putOne(store);
     await corrupt(entry.key);
     const report = await store.check();
@@ -218,26 +241,8 @@ function failureTests(opened: () => OpenedByteStore): void {
     expect(await store.check()).to.deep.equal({ entries: 1, corrupt: [] });
   });
 
-  it('refuses puts while there is no room, reads on, and takes puts when there is room again', async function () {
-    const { store, setFull } = opened();
-    if (setFull === undefined) return this.skip();
-    const [there] = await putOne(store);
-    setFull(true);
-    const refused = Array.from({ length: 3 }, (_, n) => entryOf(randomBytes(32), `refused ${n}`));
-    for (const entry of refused) await expectCode('WEIR_STORE_FULL', store.put([entry], 'kept'));
-    expect(await store.has(refused.map(({ key }) => key))).to.deep.equal([false, false, false]);
-    expectBytes(await store.get([there.key]), [there.bytes]);
-    setFull(false);
-    await store.put(refused, 'kept');
-    expectBytes(
-      await store.get(refused.map(({ key }) => key)),
-      refused.map(({ bytes }) => bytes),
-    );
-  });
-
-  it('takes no more after a failed sync, and reads on', async function () {
+  it('takes no more after a failed sync, and reads on', async () => {
     const { store, failSyncs } = opened();
-    if (failSyncs === undefined) return this.skip();
     const [there] = await putOne(store);
     failSyncs();
     const refused = entryOf(randomBytes(32), 'refused');

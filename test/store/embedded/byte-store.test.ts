@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Files, systemFiles } from '../../../src/base/files.ts';
 import { openEmbeddedByteStore } from '../../../src/store/embedded/byte-store.ts';
-import { byteStoreContract, type OpenedByteStore } from '../../contract/byte-store.ts';
+import { diskByteStoreContract, type OpenedDiskByteStore } from '../../contract/byte-store.ts';
 
-byteStoreContract('embedded', () => openHarness(64 * 1024 * 1024));
-byteStoreContract('embedded, with small segments', () => openHarness(64 * 1024));
+diskByteStoreContract('embedded', () => openHarness(64 * 1024 * 1024));
+diskByteStoreContract('embedded, with small segments', () => openHarness(64 * 1024));
 
-async function openHarness(segmentBytes: number): Promise<OpenedByteStore> {
+async function openHarness(segmentBytes: number): Promise<OpenedDiskByteStore> {
   const parent = await mkdtemp(join(tmpdir(), 'weir-bytes-'));
   const directory = join(parent, 'store');
   const faults = { isFull: false, syncsFail: false };
