@@ -16,8 +16,10 @@ import { type UnmatchedFile, Uploader } from './upload.ts';
 export const BATCH_ENTRIES = 2048;
 /** Bytes of names and link targets in a batch, within what the columns of one may take. */
 export const BATCH_BYTES = 4 * 1024 * 1024;
+/** Bytes of the files in a batch after which it is sent: what the provider reads to prove it, while the scan goes on. */
+export const BATCH_FILE_BYTES = 32 * 1024 * 1024;
 /** Batches that wait for the provider while the scan goes on: some hold a hundred times the bytes of others. */
-export const BATCHES_AHEAD = 8;
+export const BATCHES_AHEAD = 16;
 
 /** Announces directories in batches and brings each batch to its end while the next ones are gathered. */
 export class Announcer {
@@ -27,6 +29,7 @@ export class Announcer {
   #directories: { directory: DirectoryNode; entries: readonly Node[]; isLast: boolean }[] = [];
   #entries = 0;
   #bytes = 0;
+  #fileBytes = 0;
   /** Batches that are not finished, one after another. */
   readonly #underWay: Promise<void>[] = [];
 
@@ -45,7 +48,7 @@ export class Announcer {
     let part: Node[] = [];
     for (const node of directory.entries) {
       const bytes = node.name.length + (node.kind === 'symlink' ? node.target.length : 0);
-      if (this.#entries >= BATCH_ENTRIES || this.#bytes + bytes > BATCH_BYTES) {
+      if (this.#isFull || this.#bytes + bytes > BATCH_BYTES) {
         this.#directories.push({ directory, entries: part, isLast: false });
         part = [];
         await this.#flush();
@@ -53,10 +56,15 @@ export class Announcer {
       part.push(node);
       this.#entries++;
       this.#bytes += bytes;
+      if (node.kind === 'file') this.#fileBytes += node.sizeBytes;
     }
     this.#directories.push({ directory, entries: part, isLast: true });
     this.#entries++;
-    if (this.#entries >= BATCH_ENTRIES) await this.#flush();
+    if (this.#isFull) await this.#flush();
+  }
+
+  get #isFull(): boolean {
+    return this.#entries >= BATCH_ENTRIES || this.#fileBytes >= BATCH_FILE_BYTES;
   }
 
   /** Sends what is left; everything added is at the provider when it resolves. */
@@ -73,6 +81,7 @@ export class Announcer {
     this.#directories = [];
     this.#entries = 0;
     this.#bytes = 0;
+    this.#fileBytes = 0;
     const before = this.#underWay.at(-1) ?? Promise.resolve();
     const brought = before.then(() => this.#bring(batch));
     // Its failure is met when its turn comes; until then it must not count as unhandled.
