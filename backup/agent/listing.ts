@@ -2,7 +2,14 @@ import { WeirError } from '../../src/base/errors.ts';
 import { contentId } from '../../src/content/content-id.ts';
 import { type DirectoryIds, decodeDirectory, type Entry } from '../../src/content/tree.ts';
 import { done } from '../../src/wire/messages.ts';
-import { directory, listDirectories, opened, openPath, type Snapshot } from '../../src/wire/snapshots.ts';
+import {
+  type DirectoryObjects,
+  directories as directoryFrames,
+  listDirectories,
+  opened,
+  openPath,
+  type Snapshot,
+} from '../../src/wire/snapshots.ts';
 import type { AgentSession } from './session.ts';
 
 /** A directory of a snapshot, verified down from the id it was asked under. */
@@ -43,7 +50,7 @@ export async function listSnapshot(
     { path: '', attributesId, depth: 1 },
   ];
   let files = 0;
-  const take = async (objects: { tree: Uint8Array; attributes: Uint8Array }) => {
+  const takeOne = (objects: DirectoryObjects) => {
     const next = expected.pop() ?? mismatch();
     if (!contentId(objects.attributes).equals(next.attributesId) || next.depth > MAX_LISTED_DEPTH) mismatch();
     const entries: ListedEntry[] = [];
@@ -57,7 +64,8 @@ export async function listSnapshot(
     });
     if (single === undefined) expected.push(...below(next, entries).reverse());
   };
-  await channel.stream(listDirectories, null, directory, take, done);
+  const take = async (frame: readonly DirectoryObjects[]) => frame.forEach(takeOne);
+  await channel.stream(listDirectories, null, directoryFrames, take, done);
   if (expected.length > 0) mismatch();
   return { snapshot, single, directories };
 }

@@ -54,6 +54,7 @@ export function openFileWriter(
   let hasher: ContentIdHasher | undefined;
   let only: Buffer | undefined;
   let position = 0;
+  let endsInHole = false;
 
   let isOpen = true;
 
@@ -75,6 +76,7 @@ export function openFileWriter(
       const isHole =
         bytes.length >= 4096 && bytes.length <= ZEROS.length && ZEROS.subarray(0, bytes.length).equals(bytes);
       if (!isHole) writeAllSync(file, bytes, position);
+      endsInHole = isHole;
       position += bytes.length;
     },
     finish() {
@@ -83,8 +85,9 @@ export function openFileWriter(
         remove();
         return false;
       }
-      ftruncateSync(file, position);
-      if (policy.setsOwner) fchownSync(file, entry.uid, entry.gid);
+      // What was left out at the end is a hole too.
+      if (endsInHole) ftruncateSync(file, position);
+      if (policy.setsOwner && !isOwn(entry)) fchownSync(file, entry.uid, entry.gid);
       fchmodSync(file, policy.keepsSetuid ? entry.mode : entry.mode & ~SETUID_BITS);
       const time = settableTime(entry);
       futimesSync(file, time, time);
@@ -94,6 +97,11 @@ export function openFileWriter(
     },
     discard: remove,
   };
+}
+
+/** Whether a new file has the owner already. */
+function isOwn(entry: FileEntry): boolean {
+  return entry.uid === process.geteuid?.() && entry.gid === process.getegid?.();
 }
 
 function writeAllSync(file: number, bytes: Uint8Array, position: number): void {

@@ -34,18 +34,40 @@ export async function holdDirectories(
   await contents.hold(scope, held);
 }
 
+/** As `loadDirectory`, for many at once: small ones take two reads together. */
+export async function loadDirectories(
+  contents: Contents,
+  scope: Scope,
+  attributesIds: readonly Uint8Array[],
+): Promise<DirectoryObjects[]> {
+  const attributes = await loadObjects(contents, scope, attributesIds);
+  const trees = await loadObjects(contents, scope, attributes.map(treeIdOf));
+  return attributes.map((bytes, index) => ({ attributes: bytes, tree: trees[index] ?? unreadable() }));
+}
+
+async function loadObjects(contents: Contents, scope: Scope, ids: readonly Uint8Array[]): Promise<Buffer[]> {
+  const small = await contents.portions(scope, ids);
+  const objects: Buffer[] = [];
+  for (const [index, id] of ids.entries()) {
+    objects.push(
+      small[index] ?? (await contents.load(scope, id, MAX_DIRECTORY_OBJECT_BYTES)) ?? unreadable(),
+    );
+  }
+  return objects;
+}
+
+function unreadable(): never {
+  throw new WeirError('WEIR_CONTENT_MISSING', 'a directory of the snapshot cannot be read');
+}
+
 /** A directory's objects by the id of its attributes. WEIR_CONTENT_MISSING when they cannot be read. */
 export async function loadDirectory(
   contents: Contents,
   scope: Scope,
   attributesId: Uint8Array,
 ): Promise<DirectoryObjects> {
-  const attributes = await contents.load(scope, attributesId, MAX_DIRECTORY_OBJECT_BYTES);
-  const tree = attributes && (await contents.load(scope, treeIdOf(attributes), MAX_DIRECTORY_OBJECT_BYTES));
-  if (attributes === undefined || tree === undefined) {
-    throw new WeirError('WEIR_CONTENT_MISSING', 'a directory of the snapshot cannot be read');
-  }
-  return { tree, attributes };
+  const [objects] = await loadDirectories(contents, scope, [attributesId]);
+  return objects ?? unreadable();
 }
 
 export async function loadEntries(

@@ -9,11 +9,22 @@ import { type PortionList, singlePortion } from '../../src/content/portion-list.
 import { decodeDirectory } from '../../src/content/tree.ts';
 import type { EncodedEntry } from '../../src/store/byte-store.ts';
 import type { Records } from '../../src/store/records.ts';
-import { MAX_FRAME_CONTENT_BYTES, MAX_FRAME_PIECES } from '../../src/wire/limits.ts';
+import { MAX_FRAME_CONTENT_BYTES, MAX_FRAME_DIRECTORIES, MAX_FRAME_PIECES } from '../../src/wire/limits.ts';
 import type { ContentPiece, DirectoryObjects, Opened, OpenPath } from '../../src/wire/snapshots.ts';
-import { loadDirectory, loadEntries } from './directories.ts';
+import { loadDirectories, loadEntries } from './directories.ts';
 import { createFileList } from './file-list.ts';
 import { readObjects, slices } from './read-objects.ts';
+
+/** Directories on the way to the listing. */
+interface WaitingDirectory {
+  readonly attributesId: Uint8Array;
+  objects: DirectoryObjects | undefined;
+}
+
+/** Siblings read together with the one whose turn it is. */
+const LOADED_TOGETHER = 63;
+/** Small directories share a frame up to here. */
+const FRAME_DIRECTORY_BYTES = 256 * 1024;
 
 /** Files listed of one opened path. Beyond it an agent opens deeper paths one by one. */
 export const MAX_LISTED_FILES = 4_000_000;
@@ -54,25 +65,54 @@ export class Reader {
     return this.#opened;
   }
 
-  /** The directories below the opened path, parents first; of a single file's directory only itself. */
-  async *list(): AsyncGenerator<DirectoryObjects> {
+  /** The directories below the opened path, parents first, some at a time; of a single file's directory only itself. */
+  async *list(): AsyncGenerator<DirectoryObjects[]> {
     const opened = this.#opened ?? outOfOrder('nothing is opened');
     this.#listed = createFileList();
+    let frame: DirectoryObjects[] = [];
+    let frameBytes = 0;
     let directories = 0;
-    const waiting = [opened.attributesId];
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    for await (const objects of this.#walk(opened)) {
       if (++directories > MAX_LISTED_DIRECTORIES) tooMany('directories', MAX_LISTED_DIRECTORIES);
-      const objects = await loadDirectory(this.#contents, this.#scope, next);
-      const below: Uint8Array[] = [];
+      if (this.#listed.count > MAX_LISTED_FILES) tooMany('files', MAX_LISTED_FILES);
+      const bytes = objects.tree.length + objects.attributes.length;
+      if (
+        frame.length === MAX_FRAME_DIRECTORIES ||
+        (frame.length > 0 && frameBytes + bytes > FRAME_DIRECTORY_BYTES)
+      ) {
+        yield frame;
+        frame = [];
+        frameBytes = 0;
+      }
+      frame.push(objects);
+      frameBytes += bytes;
+    }
+    if (frame.length > 0) yield frame;
+  }
+
+  /** Depth first, in the order of names. Directories that wait together are loaded together. */
+  async *#walk(opened: Opened): AsyncGenerator<DirectoryObjects> {
+    const waiting: WaitingDirectory[] = [{ attributesId: opened.attributesId, objects: undefined }];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      if (next.objects === undefined) await this.#load([next, ...waiting.slice(-LOADED_TOGETHER)]);
+      const objects = next.objects ?? outOfOrder('a directory was not loaded');
+      const below: WaitingDirectory[] = [];
       for (const entry of decodeDirectory(objects.tree, objects.attributes)) {
         // A copy: a view would hold the whole directory.
-        if (entry.kind === 'directory') below.push(Buffer.from(entry.attributesId));
+        if (entry.kind === 'directory')
+          below.push({ attributesId: Buffer.from(entry.attributesId), objects: undefined });
         if (entry.kind === 'file' && entry.sizeBytes > 0) this.#listed.add(entry);
       }
-      if (this.#listed.count > MAX_LISTED_FILES) tooMany('files', MAX_LISTED_FILES);
       yield objects;
-      if (opened.single === undefined) for (const id of below.reverse()) waiting.push(id);
+      if (opened.single === undefined) for (const directory of below.reverse()) waiting.push(directory);
     }
+  }
+
+  async #load(directories: readonly WaitingDirectory[]): Promise<void> {
+    const missing = directories.filter(({ objects }) => objects === undefined);
+    const ids = missing.map(({ attributesId }) => attributesId);
+    const loaded = await loadDirectories(this.#contents, this.#scope, ids);
+    for (const [index, directory] of missing.entries()) directory.objects = loaded[index];
   }
 
   /** The content of listed files, verified by SHA-256 portion by portion. */

@@ -85,7 +85,7 @@ export class Session {
       case wire.openPath.type:
         return send(wire.opened, await this.#reader.open(wire.openPath.decode(payload)));
       case wire.listDirectories.type:
-        for await (const objects of this.#reader.list()) await send(wire.directory, objects);
+        for await (const directories of this.#reader.list()) await send(wire.directories, directories);
         return send(messages.done, null);
       case wire.fetch.type:
         for await (const pieces of this.#reader.fetch(wire.fetch.decode(payload)))

@@ -19,6 +19,9 @@ export const MAX_FETCH_FILES = 65_536;
 export const MAX_DIRECTORY_OBJECT_BYTES = 44 * 1024 * 1024;
 export const MAX_FRAME_CONTENT_BYTES = 1024 * 1024;
 export const MAX_FRAME_PIECES = 4096;
+export const MAX_FRAME_DIRECTORIES = 1024;
+/** A large directory's two objects, or many small ones; unpacked. */
+export const MAX_FRAME_DIRECTORY_BYTES = 63 * 1024 * 1024;
 /** How often a side that is at work says so, well within the other's patience. */
 export const WORKING_INTERVAL_MS = 30_000;
 export const MAX_SNAPSHOT_TEXT_BYTES = 16 * 1024;

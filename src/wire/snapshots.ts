@@ -1,11 +1,21 @@
-import type { ByteReader, ByteWriter } from '../base/binary.ts';
+import { type ByteReader, ByteWriter } from '../base/binary.ts';
 import { CONTENT_ID_BYTES } from '../content/content-id.ts';
-import { type Codec, codec, malformed, readCompressed, writeCompressed } from './codec.ts';
+import {
+  type Codec,
+  codec,
+  FAST_QUALITY,
+  malformed,
+  readCompressed,
+  wireReader,
+  writeCompressed,
+} from './codec.ts';
 import {
   MAX_DIRECTORY_OBJECT_BYTES,
   MAX_FETCH_FILES,
   MAX_FILE_BYTES,
   MAX_FRAME_CONTENT_BYTES,
+  MAX_FRAME_DIRECTORIES,
+  MAX_FRAME_DIRECTORY_BYTES,
   MAX_FRAME_PIECES,
   MAX_LISTED_SNAPSHOTS,
   MAX_PATH_BYTES,
@@ -152,7 +162,7 @@ export const opened: Codec<Opened> = codec(
 );
 
 /**
- * Asks for the directories below the opened path. Answers: `directory` frames, parents before
+ * Asks for the directories below the opened path. Answers: `directories` frames, parents before
  * children and in the order of names (depth first), then `done`.
  */
 export const listDirectories: Codec<null> = codec(
@@ -167,16 +177,28 @@ export interface DirectoryObjects {
   readonly attributes: Uint8Array;
 }
 
-export const directory: Codec<DirectoryObjects> = codec(
+/** Directories in the order asked for, many to a frame: most are small. */
+export const directories: Codec<readonly DirectoryObjects[]> = codec(
   72,
-  (out, { tree, attributes }) => {
-    writeCompressed(out, tree);
-    writeCompressed(out, attributes);
+  (out, list) => {
+    const bytes = list.reduce((sum, { tree, attributes }) => sum + tree.length + attributes.length + 16, 0);
+    const joined = new ByteWriter(bytes);
+    for (const { tree, attributes } of list) {
+      joined.prefixedBytes(tree);
+      joined.prefixedBytes(attributes);
+    }
+    writeCompressed(out, joined.finish(), FAST_QUALITY);
   },
-  (from) => ({
-    tree: readCompressed(from, MAX_DIRECTORY_OBJECT_BYTES),
-    attributes: readCompressed(from, MAX_DIRECTORY_OBJECT_BYTES),
-  }),
+  (from) => {
+    const joined = wireReader(readCompressed(from, MAX_FRAME_DIRECTORY_BYTES));
+    const list: DirectoryObjects[] = [];
+    while (joined.remaining > 0) {
+      if (list.length === MAX_FRAME_DIRECTORIES) malformed('a frame has too many directories');
+      const tree = joined.prefixedBytes(MAX_DIRECTORY_OBJECT_BYTES);
+      list.push({ tree, attributes: joined.prefixedBytes(MAX_DIRECTORY_OBJECT_BYTES) });
+    }
+    return list;
+  },
 );
 
 /**

@@ -241,7 +241,7 @@ function answerFrom(
     if (type === wire.openPath.type)
       send(wire.opened, { snapshot, attributesId: rootAttributesId, single: undefined });
     if (type === wire.listDirectories.type) {
-      for (const objects of directories(listed)) send(wire.directory, objects);
+      for (const objects of directories(listed)) send(wire.directories, [objects]);
       send(messages.done, null);
     }
     if (type === wire.fetch.type) {

@@ -211,9 +211,9 @@ export const CASES: readonly Case[] = [
   ),
   codecCase('listDirectories', snapshots.listDirectories, nothing),
   codecCase(
-    'directory',
-    snapshots.directory,
-    fc.record({ tree: someBytes(300), attributes: someBytes(300) }),
+    'directories',
+    snapshots.directories,
+    fc.array(fc.record({ tree: someBytes(300), attributes: someBytes(300) }), { maxLength: 5 }),
     { isCanonical: false },
   ),
   codecCase('fetch', snapshots.fetch, ascending),
