@@ -36,14 +36,25 @@ export interface Channel {
 export const CONNECT_TIMEOUT_MS = 20_000;
 export const ANSWER_TIMEOUT_MS = 300_000;
 
+/** How long an answer may be silent, and how often this side says that it is at work. */
+export interface ChannelPatience {
+  readonly answerMs: number;
+  readonly workingMs: number;
+}
+
+const USUAL: ChannelPatience = { answerMs: ANSWER_TIMEOUT_MS, workingMs: WORKING_INTERVAL_MS };
+
 /** WEIR_UNREACHABLE, WEIR_SERVER_KEY_MISMATCH. */
-export async function openChannel(provider: ProviderAddress): Promise<Channel> {
+export async function openChannel(
+  provider: ProviderAddress,
+  patience: ChannelPatience = USUAL,
+): Promise<Channel> {
   const { tcp, tls } = await connect(provider);
   const waiting: Waiter[] = [];
   let ended: WeirError | undefined;
 
   // A scan may take longer than the provider waits for a silent agent.
-  const saying = setInterval(() => write(working, null), WORKING_INTERVAL_MS);
+  const saying = setInterval(() => write(working, null), patience.workingMs);
 
   function end(error: WeirError): void {
     ended ??= error;
@@ -62,7 +73,7 @@ export async function openChannel(provider: ProviderAddress): Promise<Channel> {
     throw disconnected();
   }
 
-  tls.setTimeout(ANSWER_TIMEOUT_MS, () => end(disconnected()));
+  tls.setTimeout(patience.answerMs, () => end(disconnected()));
   tls.on('error', () => undefined);
   receive().catch((error: unknown) => end(error instanceof WeirError ? error : disconnected(error)));
 

@@ -16,6 +16,15 @@ export interface ConnectionOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Other than the usual patience, for tests. */
+  readonly patience?: Patience;
+}
+
+/** How long a side waits, and how often it says that it is at work. */
+export interface Patience {
+  readonly idleMs: number;
+  readonly greetingMs: number;
+  readonly workingMs: number;
 }
 
 export const IDLE_TIMEOUT_MS = 300_000;
@@ -26,12 +35,19 @@ export const MAX_GREETING_BYTES = 2048;
 /** Answers that may wait for the agent to take them while the next are made. */
 export const SEND_AHEAD_BYTES = 2 * 1024 * 1024;
 
+const USUAL: Patience = {
+  idleMs: IDLE_TIMEOUT_MS,
+  greetingMs: GREETING_TIMEOUT_MS,
+  workingMs: WORKING_INTERVAL_MS,
+};
+
 /** One agent's connection, from its greeting to its end. */
 export class Connection {
   readonly address: string;
   readonly #socket: TLSSocket;
   readonly #options: ConnectionOptions;
   readonly #refusals: Refusals;
+  readonly #patience: Patience;
   #isGreeted = false;
   #isHandling = false;
   #isClosing = false;
@@ -40,16 +56,17 @@ export class Connection {
     this.#socket = socket;
     this.#refusals = refusals;
     this.#options = options;
+    this.#patience = options.patience ?? USUAL;
     this.address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
     socket.setNoDelay(true);
     socket.on('error', () => socket.destroy());
-    socket.setTimeout(IDLE_TIMEOUT_MS, () => socket.destroy());
+    socket.setTimeout(this.#patience.idleMs, () => socket.destroy());
   }
 
   /** Answers requests until the agent ends or something goes wrong. Never rejects. */
   async serve(isBusy: boolean): Promise<void> {
-    const working = setInterval(() => this.#sayWorking(), WORKING_INTERVAL_MS);
-    const greeting = setTimeout(() => this.#socket.destroy(), GREETING_TIMEOUT_MS);
+    const working = setInterval(() => this.#sayWorking(), this.#patience.workingMs);
+    const greeting = setTimeout(() => this.#socket.destroy(), this.#patience.greetingMs);
     try {
       if (isBusy)
         throw new WeirError('WEIR_SERVER_BUSY', 'too many sessions are open, in all or of this address');
@@ -85,10 +102,6 @@ export class Connection {
   close(): void {
     this.#isClosing = true;
     if (!this.#isHandling) this.#end();
-  }
-
-  destroy(): void {
-    this.#socket.destroy();
   }
 
   #end(): void {

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { createServer } from 'node:tls';
 import { WeirError } from '../../src/base/errors.ts';
 import { CLOSE_TIMEOUT_MS, Connection, type ConnectionOptions, GREETING_TIMEOUT_MS } from './connection.ts';
@@ -35,6 +36,11 @@ export async function openBackupServer(options: BackupServerOptions): Promise<Ba
     handshakeTimeout: GREETING_TIMEOUT_MS,
   });
   server.maxConnections = MAX_CONNECTIONS;
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('secureConnection', (socket) => {
     const connection = new Connection(socket, refusals, options);
     const ofAddress = [...serving.keys()].filter(({ address }) => address === connection.address).length;
@@ -61,7 +67,7 @@ export async function openBackupServer(options: BackupServerOptions): Promise<Ba
       const handled = Promise.all(serving.values());
       for (const connection of serving.keys()) connection.close();
       const timer = setTimeout(() => {
-        for (const connection of serving.keys()) connection.destroy();
+        for (const socket of sockets) socket.destroy();
       }, CLOSE_TIMEOUT_MS);
       await Promise.all([closed, handled]);
       clearTimeout(timer);
