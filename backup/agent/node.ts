@@ -1,18 +1,14 @@
-import { type DirectoryIds, type Entry, encodeDirectory } from '../../src/content/tree.ts';
+import {
+  type DirectoryIds,
+  type Entry,
+  type EntryMetadata,
+  encodeDirectory,
+} from '../../src/content/tree.ts';
 
 /** What a scan found, as a tree in memory. Names and paths are byte strings. */
 export type Node = FileNode | DirectoryNode | SymlinkNode;
 
-interface Named {
-  readonly name: string;
-  readonly mode: number;
-  readonly mtimeSeconds: number;
-  readonly mtimeMicros: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-export interface FileNode extends Named {
+export interface FileNode extends EntryMetadata {
   readonly kind: 'file';
   readonly sizeBytes: number;
   readonly contentId: Buffer;
@@ -21,12 +17,12 @@ export interface FileNode extends Named {
   tag: Buffer | undefined;
 }
 
-export interface SymlinkNode extends Named {
+export interface SymlinkNode extends EntryMetadata {
   readonly kind: 'symlink';
   readonly target: string;
 }
 
-export interface DirectoryNode extends Named {
+export interface DirectoryNode extends EntryMetadata {
   readonly kind: 'directory';
   /** Absolute path, "/" for the root. */
   readonly path: string;

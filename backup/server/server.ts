@@ -1,13 +1,12 @@
-import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { createServer } from 'node:tls';
-import { WeirError } from '../../src/base/errors.ts';
+import { type ListenAddress, listen } from '../../src/base/listen.ts';
 import { CLOSE_TIMEOUT_MS, Connection, type ConnectionOptions, GREETING_TIMEOUT_MS } from './connection.ts';
 import type { ServerIdentity } from './identity.ts';
 import { createRefusals } from './refusals.ts';
 
 export interface BackupServer {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: ListenAddress;
   /** Connections open now, greeted or not. */
   readonly sessions: number;
   /** Lets the requests at hand be answered, then closes every connection. */
@@ -15,7 +14,7 @@ export interface BackupServer {
 }
 
 export interface BackupServerOptions extends ConnectionOptions {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAddress;
   readonly identity: ServerIdentity;
 }
 
@@ -26,7 +25,7 @@ export const MAX_CONNECTIONS = 1024;
 
 /** Opens the port on which agents speak docs/wire.md over TLS 1.3. */
 export async function openBackupServer(options: BackupServerOptions): Promise<BackupServer> {
-  const { listen, identity, log } = options;
+  const { identity, log } = options;
   const serving = new Map<Connection, Promise<void>>();
   const refusals = createRefusals();
   const server = createServer({
@@ -49,16 +48,9 @@ export async function openBackupServer(options: BackupServerOptions): Promise<Ba
     socket.once('close', () => serving.delete(connection));
   });
   server.on('tlsClientError', (error) => log.warn('backup.tls_failed', { reason: error.message }));
-  server.listen(listen.port, listen.host);
-  await once(server, 'listening').catch((cause: unknown) => {
-    throw new WeirError('WEIR_PORT_UNAVAILABLE', `port ${listen.port} cannot be opened`, { cause });
-  });
-  const bound = server.address();
+  const address = await listen(server, options.listen);
   return {
-    address: {
-      host: listen.host,
-      port: bound !== null && typeof bound === 'object' ? bound.port : listen.port,
-    },
+    address,
     get sessions() {
       return serving.size;
     },

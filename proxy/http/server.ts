@@ -5,6 +5,7 @@ import { addressRanges } from '../../src/base/address-ranges.ts';
 import { assert } from '../../src/base/assert.ts';
 import type { Dial } from '../../src/base/dial.ts';
 import { asWeirError, systemCode, WeirError } from '../../src/base/errors.ts';
+import { type ListenAddress, listen } from '../../src/base/listen.ts';
 import type { Log } from '../../src/base/log.ts';
 import type { Recorder } from '../record/recording.ts';
 import { type ClientConnections, openClientConnections } from './connections.ts';
@@ -13,7 +14,7 @@ import { dialElsewhere } from './origin-connections.ts';
 import { createService, type Service, type ServiceCounts } from './service.ts';
 
 export interface HttpProxyOptions {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAddress;
   /** CIDR ranges of the subscribers; nobody else is served. */
   readonly clients: readonly string[];
   /** Ports CONNECT may reach: by default 443 alone. An empty list turns CONNECT off. */
@@ -127,13 +128,4 @@ function addressOf(server: Server): AddressInfo {
   const address = server.address();
   assert(address !== null && typeof address === 'object', 'the server listens on TCP');
   return address;
-}
-
-async function listen(server: Server, { host, port }: HttpProxyOptions['listen']): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => {
-      reject(new WeirError('WEIR_PORT_UNAVAILABLE', `cannot listen on ${host} port ${port}`, { cause }));
-    });
-    server.listen(port, host, resolve);
-  });
 }

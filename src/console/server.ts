@@ -1,14 +1,14 @@
 import { timingSafeEqual } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer } from 'node:http';
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express';
 import { z } from 'zod';
 import { asWeirError, ERRORS, WeirError } from '../base/errors.ts';
+import { type ListenAddress, listen } from '../base/listen.ts';
 import type { Log } from '../base/log.ts';
 import type { Operator } from './operator.ts';
 
 export interface ConsoleOptions {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenAddress;
   readonly operator: Operator;
   /** The bearer token of the API, in hexadecimal. */
   readonly token: string;
@@ -18,7 +18,7 @@ export interface ConsoleOptions {
 }
 
 export interface ConsoleServer {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: ListenAddress;
   close(): Promise<void>;
 }
 
@@ -26,18 +26,10 @@ export const MAX_API_BODY_BYTES = 16 * 1024;
 
 /** Opens the operator's API and the health pages. */
 export async function openConsole(options: ConsoleOptions): Promise<ConsoleServer> {
-  const { listen } = options;
   const server = createServer(createApp(options));
-  server.listen(listen.port, listen.host);
-  await once(server, 'listening').catch((cause: unknown) => {
-    throw new WeirError('WEIR_PORT_UNAVAILABLE', `port ${listen.port} cannot be opened`, { cause });
-  });
-  const bound = server.address();
+  const address = await listen(server, options.listen);
   return {
-    address: {
-      host: listen.host,
-      port: bound !== null && typeof bound === 'object' ? bound.port : listen.port,
-    },
+    address,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();

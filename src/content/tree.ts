@@ -16,7 +16,8 @@ export interface DirectoryIds {
 /** Names and link targets are byte strings: one code point 0–255 for each byte. */
 export type Entry = FileEntry | DirectoryEntry | SymlinkEntry;
 
-interface Named {
+/** What a tree and its attributes keep of every entry. Names are byte strings. */
+export interface EntryMetadata {
   readonly name: string;
   /** Permission bits with setuid, setgid and sticky: 0 to 0o7777. */
   readonly mode: number;
@@ -26,17 +27,17 @@ interface Named {
   readonly gid: number;
 }
 
-export interface FileEntry extends Named {
+export interface FileEntry extends EntryMetadata {
   readonly kind: 'file';
   readonly sizeBytes: number;
   readonly contentId: Uint8Array;
 }
 
-export interface DirectoryEntry extends Named, DirectoryIds {
+export interface DirectoryEntry extends EntryMetadata, DirectoryIds {
   readonly kind: 'directory';
 }
 
-export interface SymlinkEntry extends Named {
+export interface SymlinkEntry extends EntryMetadata {
   readonly kind: 'symlink';
   readonly target: string;
 }

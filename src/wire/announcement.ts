@@ -1,6 +1,6 @@
 import { type ByteReader, ByteWriter } from '../base/binary.ts';
 import type { Identifier } from '../content/identifier.ts';
-import { MAX_NAME_BYTES, MAX_TARGET_BYTES } from '../content/tree.ts';
+import { type EntryMetadata, MAX_NAME_BYTES, MAX_TARGET_BYTES } from '../content/tree.ts';
 import { type Codec, malformed, readCompressed, wireReader, writeCompressed } from './codec.ts';
 import { MAX_BATCH_COLUMN_BYTES, MAX_BATCH_ENTRIES } from './limits.ts';
 
@@ -18,16 +18,7 @@ export interface AnnouncedDirectory {
   readonly isLast: boolean;
 }
 
-interface AnnouncedNamed {
-  readonly name: string;
-  readonly mode: number;
-  readonly mtimeSeconds: number;
-  readonly mtimeMicros: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-export type AnnouncedEntry = AnnouncedNamed &
+export type AnnouncedEntry = EntryMetadata &
   (
     | { readonly kind: 'file'; readonly sizeBytes: number; readonly identifier: Identifier }
     /** `known` is the running number of the candidate the agent recognised, among all offered in the session. */
