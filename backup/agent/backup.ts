@@ -5,7 +5,7 @@ import { askDirectories, candidates } from '../../src/wire/messages.ts';
 import { commit, committed, type Snapshot } from '../../src/wire/snapshots.ts';
 import { Announcer } from './announce.ts';
 import { recognise } from './choose.ts';
-import { type FileCache, openFileCache } from './file-cache.ts';
+import { type CachedFile, type FileCache, openFileCache } from './file-cache.ts';
 import { type DirectoryNode, directoryIds, postOrder } from './node.ts';
 import { type ScanOptions, scan } from './scan.ts';
 import { type AgentSession, type Enrolment, openSession } from './session.ts';
@@ -59,7 +59,8 @@ async function backUpOnce(options: BackupOptions): Promise<BackupResult> {
   const session = options.isFull ? { ...opened, knowsDirectories: false, isThorough: true } : opened;
   try {
     const announcer = new Announcer(session, tally, options.onProblem);
-    const root = await scanAnd(session, announcer, cache, options, tally);
+    const known = options.isFull ? { ...cache, directory: () => NO_FILES } : cache;
+    const root = await scanAnd(session, announcer, known, options, tally);
     tally.phase = 'identify';
     if (session.knowsDirectories) await announceUnknown(session, announcer, root);
     await announcer.finish();
@@ -72,6 +73,9 @@ async function backUpOnce(options: BackupOptions): Promise<BackupResult> {
     session.close();
   }
 }
+
+/** What a full backup takes from the cache; it writes a new one all the same. */
+const NO_FILES: ReadonlyMap<string, CachedFile> = new Map();
 
 /** The snapshot stands by now: a cache that cannot be kept costs reading next time, no more. */
 function keepCache(cache: FileCache, { cachePath, onProblem }: BackupOptions): void {

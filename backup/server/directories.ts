@@ -34,26 +34,23 @@ export async function holdDirectories(
   await contents.hold(scope, held);
 }
 
-/** As `loadDirectory`, for many at once: small ones take two reads together. */
-export async function loadDirectories(
+/**
+ * The directories both of whose objects are one portion, undefined for any other: many at once in
+ * two reads, and at most 512 KiB each.
+ */
+export async function loadSmallDirectories(
   contents: Contents,
   scope: Scope,
   attributesIds: readonly Uint8Array[],
-): Promise<DirectoryObjects[]> {
-  const attributes = await loadObjects(contents, scope, attributesIds);
-  const trees = await loadObjects(contents, scope, attributes.map(treeIdOf));
-  return attributes.map((bytes, index) => ({ attributes: bytes, tree: trees[index] ?? unreadable() }));
-}
-
-async function loadObjects(contents: Contents, scope: Scope, ids: readonly Uint8Array[]): Promise<Buffer[]> {
-  const small = await contents.portions(scope, ids);
-  const objects: Buffer[] = [];
-  for (const [index, id] of ids.entries()) {
-    objects.push(
-      small[index] ?? (await contents.load(scope, id, MAX_DIRECTORY_OBJECT_BYTES)) ?? unreadable(),
-    );
-  }
-  return objects;
+): Promise<(DirectoryObjects | undefined)[]> {
+  const attributes = await contents.portions(scope, attributesIds);
+  const readable = attributes.filter((bytes) => bytes !== undefined);
+  const trees = await contents.portions(scope, readable.map(treeIdOf));
+  let at = 0;
+  return attributes.map((bytes) => {
+    const tree = bytes && trees[at++];
+    return bytes && tree && { attributes: bytes, tree };
+  });
 }
 
 function unreadable(): never {
@@ -66,8 +63,9 @@ export async function loadDirectory(
   scope: Scope,
   attributesId: Uint8Array,
 ): Promise<DirectoryObjects> {
-  const [objects] = await loadDirectories(contents, scope, [attributesId]);
-  return objects ?? unreadable();
+  const attributes = (await contents.load(scope, attributesId, MAX_DIRECTORY_OBJECT_BYTES)) ?? unreadable();
+  const tree = (await contents.load(scope, treeIdOf(attributes), MAX_DIRECTORY_OBJECT_BYTES)) ?? unreadable();
+  return { tree, attributes };
 }
 
 export async function loadEntries(

@@ -1,6 +1,5 @@
 import type { Contents } from '../../src/catalog/contents.ts';
 import type { Scope } from '../../src/catalog/scope.ts';
-import { MIN_PORTION_BYTES } from '../../src/content/chunker.ts';
 import { type ContentIdHasher, contentId, contentIdHasher } from '../../src/content/content-id.ts';
 import { type PortionList, singlePortion } from '../../src/content/portion-list.ts';
 import {
@@ -8,7 +7,7 @@ import {
   type PossessionHasher,
   type PossessionTagger,
 } from '../../src/content/proof.ts';
-import { readPlain, slices } from './read-objects.ts';
+import { fileLists, readPlain, slices } from './read-objects.ts';
 
 /** An object the agent chose. */
 export interface Claimed {
@@ -54,6 +53,9 @@ export async function checkClaims(
 
 const NOT_HELD: Checked = { isHeld: false, tag: undefined };
 
+/** Portions the store is asked about at once. */
+const LOOKED_FOR_TOGETHER = 65_536;
+
 /** For claims that are not to be read: whether the store has all their portions. */
 async function lookForClaims(
   contents: Contents,
@@ -61,16 +63,24 @@ async function lookForClaims(
   claimed: readonly Claimed[],
   lists: readonly (PortionList | undefined)[],
 ): Promise<Checked[]> {
-  const checked: Checked[] = [];
-  for (const [index, { isRead }] of claimed.entries()) {
-    const list = lists[index];
-    if (isRead || list === undefined) checked.push(NOT_HELD);
-    else {
-      const ids = Array.from({ length: list.count }, (_, portion) => list.id(portion));
-      checked.push({ isHeld: (await contents.holds(scope, ids)).every(Boolean), tag: undefined });
+  const isHeld = claimed.map(({ isRead }, item) => !isRead && lists[item] !== undefined);
+  let asked: { readonly item: number; readonly id: Uint8Array }[] = [];
+  const ask = async () => {
+    const holds = await contents.holds(
+      scope,
+      asked.map(({ id }) => id),
+    );
+    for (const [index, { item }] of asked.entries()) if (holds[index] !== true) isHeld[item] = false;
+    asked = [];
+  };
+  for (const [item, list] of lists.entries()) {
+    for (let portion = 0; list !== undefined && isHeld[item] === true && portion < list.count; portion++) {
+      asked.push({ item, id: list.id(portion) });
+      if (asked.length === LOOKED_FOR_TOGETHER) await ask();
     }
   }
-  return checked;
+  if (asked.length > 0) await ask();
+  return isHeld.map((held) => ({ isHeld: held, tag: undefined }));
 }
 
 async function readClaims(
@@ -115,20 +125,12 @@ function newState(tagger: PossessionTagger | undefined): HashState {
   return { id: contentIdHasher(), tag: tagger?.stream(), isWhole: true };
 }
 
-/** The portions of each claim. One not above the smallest portion is its own and needs no look-up. */
-async function listsOf(
+function listsOf(
   contents: Contents,
   scope: Scope,
   claimed: readonly Claimed[],
-): Promise<(PortionList | undefined)[]> {
-  const isSingle = ({ sizeBytes, isPortion }: Claimed) => isPortion || sizeBytes <= MIN_PORTION_BYTES;
-  const looked = await contents.portionsOf(
-    scope,
-    'file',
-    claimed.filter((claim) => !isSingle(claim)).map(({ contentId: id }) => id),
-  );
-  let at = 0;
-  return claimed.map((claim) =>
-    isSingle(claim) ? singlePortion(claim.contentId, claim.sizeBytes) : looked[at++],
-  );
+): Promise<(PortionList | undefined)[]> | PortionList[] {
+  // A choice is of files or of portions, and a portion lists none itself.
+  if (!claimed.every(({ isPortion }) => isPortion)) return fileLists(contents, scope, claimed);
+  return claimed.map(({ contentId: id, sizeBytes }) => singlePortion(id, sizeBytes));
 }

@@ -1,6 +1,7 @@
 import type { Contents } from '../../src/catalog/contents.ts';
 import type { Scope } from '../../src/catalog/scope.ts';
-import type { PortionList } from '../../src/content/portion-list.ts';
+import { MIN_PORTION_BYTES } from '../../src/content/chunker.ts';
+import { type PortionList, singlePortion } from '../../src/content/portion-list.ts';
 
 /** Bytes read from the store at once, one such group ahead of its use. */
 export const READ_GROUP_BYTES = 4 * 1024 * 1024;
@@ -103,4 +104,26 @@ export function* slices<T extends { readonly sizeBytes: number }>(items: readonl
     bytes += item.sizeBytes;
   }
   if (slice.length > 0) yield slice;
+}
+
+/**
+ * The portions of each file, undefined for one that is not held in this size. A file not above the
+ * smallest portion is its own and needs no look-up.
+ */
+export async function fileLists(
+  contents: Contents,
+  scope: Scope,
+  files: readonly { readonly contentId: Uint8Array; readonly sizeBytes: number }[],
+): Promise<(PortionList | undefined)[]> {
+  const large = files.filter(({ sizeBytes }) => sizeBytes > MIN_PORTION_BYTES);
+  const looked = await contents.portionsOf(
+    scope,
+    'file',
+    large.map(({ contentId }) => contentId),
+  );
+  let at = 0;
+  return files.map(({ contentId, sizeBytes }) => {
+    const list = sizeBytes > MIN_PORTION_BYTES ? looked[at++] : singlePortion(contentId, sizeBytes);
+    return list?.sizeBytes === sizeBytes ? list : undefined;
+  });
 }

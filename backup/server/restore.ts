@@ -3,7 +3,6 @@ import { WeirError } from '../../src/base/errors.ts';
 import type { Contents } from '../../src/catalog/contents.ts';
 import type { Scope } from '../../src/catalog/scope.ts';
 import { findSnapshot } from '../../src/catalog/snapshots.ts';
-import { MIN_PORTION_BYTES } from '../../src/content/chunker.ts';
 import { contentId } from '../../src/content/content-id.ts';
 import { type PortionList, singlePortion } from '../../src/content/portion-list.ts';
 import { decodeDirectory } from '../../src/content/tree.ts';
@@ -11,9 +10,9 @@ import type { EncodedEntry } from '../../src/store/byte-store.ts';
 import type { Records } from '../../src/store/records.ts';
 import { MAX_FRAME_CONTENT_BYTES, MAX_FRAME_DIRECTORIES, MAX_FRAME_PIECES } from '../../src/wire/limits.ts';
 import type { ContentPiece, DirectoryObjects, Opened, OpenPath } from '../../src/wire/snapshots.ts';
-import { loadDirectories, loadEntries } from './directories.ts';
+import { loadDirectory, loadEntries, loadSmallDirectories } from './directories.ts';
 import { createFileList } from './file-list.ts';
-import { readObjects, slices } from './read-objects.ts';
+import { fileLists, readObjects, slices } from './read-objects.ts';
 
 /** Directories on the way to the listing. */
 interface WaitingDirectory {
@@ -23,6 +22,8 @@ interface WaitingDirectory {
 
 /** Siblings read together with the one whose turn it is. */
 const LOADED_TOGETHER = 63;
+/** Directories loaded before their turn come to no more than this and one such read. */
+const HELD_BYTES = 32 * 1024 * 1024;
 /** Small directories share a frame up to here. */
 const FRAME_DIRECTORY_BYTES = 256 * 1024;
 
@@ -75,7 +76,7 @@ export class Reader {
     for await (const objects of this.#walk(opened)) {
       if (++directories > MAX_LISTED_DIRECTORIES) tooMany('directories', MAX_LISTED_DIRECTORIES);
       if (this.#listed.count > MAX_LISTED_FILES) tooMany('files', MAX_LISTED_FILES);
-      const bytes = objects.tree.length + objects.attributes.length;
+      const bytes = sizeOf(objects);
       if (
         frame.length === MAX_FRAME_DIRECTORIES ||
         (frame.length > 0 && frameBytes + bytes > FRAME_DIRECTORY_BYTES)
@@ -92,10 +93,14 @@ export class Reader {
 
   /** Depth first, in the order of names. Directories that wait together are loaded together. */
   async *#walk(opened: Opened): AsyncGenerator<DirectoryObjects> {
+    let heldBytes = 0;
     const waiting: WaitingDirectory[] = [{ attributesId: opened.attributesId, objects: undefined }];
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      if (next.objects === undefined) await this.#load([next, ...waiting.slice(-LOADED_TOGETHER)]);
-      const objects = next.objects ?? outOfOrder('a directory was not loaded');
+      if (next.objects === undefined && heldBytes < HELD_BYTES) {
+        heldBytes += await this.#loadSmall([next, ...waiting.slice(-LOADED_TOGETHER)]);
+      }
+      heldBytes -= next.objects === undefined ? 0 : sizeOf(next.objects);
+      const objects = next.objects ?? (await loadDirectory(this.#contents, this.#scope, next.attributesId));
       const below: WaitingDirectory[] = [];
       for (const entry of decodeDirectory(objects.tree, objects.attributes)) {
         // A copy: a view would hold the whole directory.
@@ -108,11 +113,13 @@ export class Reader {
     }
   }
 
-  async #load(directories: readonly WaitingDirectory[]): Promise<void> {
+  /** Loads the small ones among directories that were not loaded yet; gives their bytes. */
+  async #loadSmall(directories: readonly WaitingDirectory[]): Promise<number> {
     const missing = directories.filter(({ objects }) => objects === undefined);
     const ids = missing.map(({ attributesId }) => attributesId);
-    const loaded = await loadDirectories(this.#contents, this.#scope, ids);
+    const loaded = await loadSmallDirectories(this.#contents, this.#scope, ids);
     for (const [index, directory] of missing.entries()) directory.objects = loaded[index];
+    return loaded.reduce((sum, objects) => sum + (objects === undefined ? 0 : sizeOf(objects)), 0);
   }
 
   /** The content of listed files, verified by SHA-256 portion by portion. */
@@ -122,7 +129,8 @@ export class Reader {
     );
     const frame = createFrame();
     for (const slice of slices(wanted)) {
-      const lists = await this.#listsOf(slice);
+      const found = await fileLists(this.#contents, this.#scope, slice);
+      const lists = slice.map((file, index) => found[index] ?? singlePortion(file.contentId, file.sizeBytes));
       const read = (ids: readonly Uint8Array[]) => this.#contents.encodedPortions(this.#scope, ids);
       for await (const group of readObjects(lists, read)) {
         for (const { place, bytes } of group) {
@@ -135,19 +143,10 @@ export class Reader {
     const rest = frame.take();
     if (rest.length > 0) yield rest;
   }
+}
 
-  async #listsOf(wanted: readonly { contentId: Uint8Array; sizeBytes: number }[]): Promise<PortionList[]> {
-    const looked = await this.#contents.portionsOf(
-      this.#scope,
-      'file',
-      wanted.filter(({ sizeBytes }) => sizeBytes > MIN_PORTION_BYTES).map(({ contentId: id }) => id),
-    );
-    let at = 0;
-    return wanted.map(({ contentId: id, sizeBytes }) => {
-      const list = sizeBytes > MIN_PORTION_BYTES ? looked[at++] : undefined;
-      return list?.sizeBytes === sizeBytes ? list : singlePortion(id, sizeBytes);
-    });
-  }
+function sizeOf({ tree, attributes }: DirectoryObjects): number {
+  return tree.length + attributes.length;
 }
 
 function verifiedPiece(encoded: EncodedEntry | undefined, list: PortionList, portion: number): ContentPiece {

@@ -196,34 +196,26 @@ function readClasses(from: ByteReader): EntryClass[] {
 }
 
 function newColumns(): Record<Column, ByteWriter> {
-  const column = () => new ByteWriter(1024);
-  return {
-    shape: column(),
-    classes: column(),
-    class: column(),
-    shared: column(),
-    suffix: column(),
-    size: column(),
-    seconds: column(),
-    micros: column(),
-    known: column(),
-    target: column(),
-  };
+  return eachColumn(() => new ByteWriter(1024));
 }
 
 function readColumns(joined: ByteReader): Record<Column, ByteReader> {
-  const column = () => wireReader(joined.prefixedBytes(MAX_BATCH_COLUMN_BYTES));
+  return eachColumn(() => wireReader(joined.prefixedBytes(MAX_BATCH_COLUMN_BYTES)));
+}
+
+/** Makes something for every column, in the order in which they are joined. */
+function eachColumn<T>(make: () => T): Record<Column, T> {
   return {
-    shape: column(),
-    classes: column(),
-    class: column(),
-    shared: column(),
-    suffix: column(),
-    size: column(),
-    seconds: column(),
-    micros: column(),
-    known: column(),
-    target: column(),
+    shape: make(),
+    classes: make(),
+    class: make(),
+    shared: make(),
+    suffix: make(),
+    size: make(),
+    seconds: make(),
+    micros: make(),
+    known: make(),
+    target: make(),
   };
 }
 

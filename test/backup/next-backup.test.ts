@@ -66,6 +66,14 @@ describe('the next backup', function () {
     return Buffer.from(attributesId).toString('hex');
   }
 
+  it('reads every file again when it is full, and sends next to nothing', async () => {
+    const { tally, up, problems } = await device.backup({ isFull: true });
+    expect(codes(problems)).to.deep.equal([]);
+    expect(tally.readBytes).to.equal(first.snapshot.bytes.totalBytes);
+    expect(tally.uploadedBytes).to.equal(0);
+    expect(up).to.be.below(METADATA_BYTES);
+  });
+
   it('of nothing new reads no file, sends at most 4 KiB and makes the same tree', async () => {
     const second = await device.backup();
     expect(second.tally).to.include({ readBytes: 0, scannedFiles: FILES + 1 });
