@@ -12,48 +12,37 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Level } from '../../src/content/identifier.ts';
 import { codes, type Outcome, type TestDevice, testDevice } from './device.ts';
-import { openProvider, type TestProvider, temporaryDirectory } from './provider.ts';
+import { sharedProvider } from './shared-provider.ts';
 import { type Described, describeTree, differences } from './tree.ts';
 
 const MIB = 1024 * 1024;
 
 describe('files that change during a backup', function () {
   this.timeout(30_000);
-  let directory: { path: string } & AsyncDisposable;
-  let provider: TestProvider;
+  const shared = sharedProvider();
   let home: string;
   let device: TestDevice;
 
-  before(async () => {
-    directory = await temporaryDirectory();
-    provider = await openProvider(join(directory.path, 'provider'));
-  });
-
-  after(async () => {
-    await provider[Symbol.asyncDispose]();
-    await directory[Symbol.asyncDispose]();
-  });
-
   beforeEach(async () => {
     const name = randomBytes(4).toString('hex');
-    home = join(directory.path, name);
+    home = join(shared.path, name);
     mkdirSync(join(home, 'inner'), { recursive: true });
     writeFileSync(join(home, 'other'), randomBytes(40_000));
     writeFileSync(join(home, 'inner', 'one'), randomBytes(100_000));
     writeFileSync(join(home, 'inner', 'two'), randomBytes(1000));
-    device = testDevice(await provider.enrol(name), directory.path, [home]);
+    device = testDevice(await shared.provider.enrol(name), shared.path, [home]);
   });
 
   afterEach(() => {
-    provider.watching.onAsk = undefined;
+    shared.provider.watching.onAsk = undefined;
     rmSync(home, { recursive: true });
   });
 
   /** Backs up, and does something when the agent first asks for things of a level. */
   async function backupWhile(level: Level, change: () => void): Promise<Outcome> {
-    provider.watching.onAsk = (asked) => {
+    shared.provider.watching.onAsk = (asked) => {
       if (asked !== level) return;
-      provider.watching.onAsk = undefined;
+      shared.provider.watching.onAsk = undefined;
       change();
     };
     return device.backup();
@@ -138,9 +127,9 @@ describe('files that change during a backup', function () {
     const rewrite = () => writeFileSync(join(home, 'inner', 'one'), randomBytes(100_000));
     const { problems } = await backupWhile('file', () => {
       rewrite();
-      provider.watching.onAsk = (level) => {
+      shared.provider.watching.onAsk = (level) => {
         if (level !== 'portion') return;
-        provider.watching.onAsk = undefined;
+        shared.provider.watching.onAsk = undefined;
         rewrite();
       };
     });

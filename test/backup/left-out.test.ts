@@ -4,38 +4,27 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { codes, type TestDevice, testDevice } from './device.ts';
-import { openProvider, type TestProvider, temporaryDirectory } from './provider.ts';
+import { sharedProvider } from './shared-provider.ts';
 import { type Described, describeTree } from './tree.ts';
 
 describe('what a backup leaves out', function () {
   this.timeout(20_000);
-  let directory: { path: string } & AsyncDisposable;
-  let provider: TestProvider;
+  const shared = sharedProvider();
   let home: string;
   let device: TestDevice;
 
-  before(async () => {
-    directory = await temporaryDirectory();
-    provider = await openProvider(join(directory.path, 'provider'));
-  });
-
-  after(async () => {
-    await provider[Symbol.asyncDispose]();
-    await directory[Symbol.asyncDispose]();
-  });
-
   beforeEach(async () => {
-    home = join(directory.path, 'home');
+    home = join(shared.path, 'home');
     mkdirSync(home);
     writeFileSync(join(home, 'file'), 'file');
-    device = testDevice(await provider.enrol('ada'), directory.path, [home]);
+    device = testDevice(await shared.provider.enrol('ada'), shared.path, [home]);
   });
 
   // Deeper than Node.js can remove.
   afterEach(() => execFileSync('rm', ['-rf', home]));
 
   async function restored(): Promise<Described> {
-    const target = join(directory.path, 'back');
+    const target = join(shared.path, 'back');
     const { problems } = await device.restore(home, target);
     const found = describeTree(target);
     rmSync(target, { recursive: true });
@@ -99,7 +88,7 @@ describe('what a backup leaves out', function () {
   });
 
   it('a path that is not there, named', async () => {
-    const { problems } = await device.backup({ paths: [home, join(directory.path, 'nowhere')] });
+    const { problems } = await device.backup({ paths: [home, join(shared.path, 'nowhere')] });
     expect(codes(problems)).to.deep.equal(['WEIR_FILE_VANISHED']);
   });
 });

@@ -19,7 +19,7 @@ import type { Overwrite } from '../../backup/agent/restore.ts';
 import { openDevice } from '../../src/app/device.ts';
 import { codeOf, codes, type TestDevice, testDevice } from './device.ts';
 import { WEIR } from './program.ts';
-import { openProvider, type TestProvider, temporaryDirectory } from './provider.ts';
+import { sharedProvider } from './shared-provider.ts';
 import { describeTree, differences } from './tree.ts';
 
 const OLD = 1_000_000_000;
@@ -27,26 +27,15 @@ const NEW = 1_500_000_000;
 
 describe('a restore', function () {
   this.timeout(30_000);
-  let directory: { path: string } & AsyncDisposable;
-  let provider: TestProvider;
+  const shared = sharedProvider();
   let home: string;
   let target: string;
   let canary: string;
   let device: TestDevice;
 
-  before(async () => {
-    directory = await temporaryDirectory();
-    provider = await openProvider(join(directory.path, 'provider'));
-  });
-
-  after(async () => {
-    await provider[Symbol.asyncDispose]();
-    await directory[Symbol.asyncDispose]();
-  });
-
   beforeEach(async () => {
     const name = randomBytes(4).toString('hex');
-    home = join(directory.path, name);
+    home = join(shared.path, name);
     target = `${home}-back`;
     canary = `${home}-canary`;
     mkdirSync(join(home, 'inner'), { recursive: true });
@@ -56,7 +45,7 @@ describe('a restore', function () {
     utimesSync(join(home, 'inner', 'file'), NEW, NEW);
     writeFileSync(join(home, 'inner', 'empty'), '');
     symlinkSync('somewhere', join(home, 'inner', 'link'));
-    device = testDevice(await provider.enrol(name), directory.path, [home]);
+    device = testDevice(await shared.provider.enrol(name), shared.path, [home]);
     await device.backup();
   });
 
