@@ -3,7 +3,7 @@ export interface Tally {
   scannedFiles: number;
   scannedBytes: number;
   readBytes: number;
-  /** Files matched and not read by the provider's word alone: protected without upload. */
+  /** Matched with what the provider holds: protected without upload. */
   matchedBytes: number;
   uploadedBytes: number;
   phase: 'scan' | 'identify' | 'upload' | 'commit';

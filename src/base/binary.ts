@@ -28,20 +28,10 @@ export class ByteWriter {
     this.u8(value ? 1 : 0);
   }
 
-  u32(value: number): void {
-    this.#reserve(4);
-    this.#length = this.#buffer.writeUInt32LE(value, this.#length);
-  }
-
   /** An integer from 0 to 2^48 - 1. */
   u48(value: number): void {
     this.#reserve(6);
     this.#length = this.#buffer.writeUIntLE(value, this.#length, 6);
-  }
-
-  u64(value: bigint): void {
-    this.#reserve(8);
-    this.#length = this.#buffer.writeBigUInt64LE(value, this.#length);
   }
 
   f64(value: number): void {
@@ -129,20 +119,12 @@ export class ByteReader {
     return this.#buffer.readUInt8(at);
   }
 
-  u32(): number {
-    return this.#buffer.readUInt32LE(this.#take(4));
-  }
-
   u48(): number {
     return this.#buffer.readUIntLE(this.#take(6), 6);
   }
 
   f64(): number {
     return this.#buffer.readDoubleLE(this.#take(8));
-  }
-
-  u64(): bigint {
-    return this.#buffer.readBigUInt64LE(this.#take(8));
   }
 
   varint(max: number = Number.MAX_SAFE_INTEGER): number {
