@@ -1,13 +1,19 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { type AddressRanges, canonicalAddress } from '../../src/base/address-ranges.ts';
 import { WeirError } from '../../src/base/errors.ts';
 import type { HttpLimits } from './limits.ts';
+import type { Origin } from './request.ts';
 
 /** The client connections of the proxy: who may have one, how many, and what each is doing. */
 export interface ClientConnections {
-  /** Takes in a new connection. Throws WEIR_PROXY_CLIENT_REFUSED or WEIR_SERVER_BUSY. */
-  admit(socket: Socket): void;
+  /**
+   * Takes in a new connection; `destination` is where an intercepted one was going. Throws
+   * WEIR_PROXY_CLIENT_REFUSED or WEIR_SERVER_BUSY.
+   */
+  admit(socket: Socket, destination: Origin | undefined): void;
+  has(socket: Socket): boolean;
+  destinationOf(socket: Socket): Origin | undefined;
   /** Admitted, and no answer is under way that something written now would run into. */
   isIdle(socket: Socket): boolean;
   /**
@@ -15,32 +21,47 @@ export interface ClientConnections {
    * pipelined requests all at once; one at a time bounds what a connection can set in motion, and
    * lets nothing be done for requests that follow a refused one.
    */
-  inTurn(socket: Socket, res: ServerResponse, start: () => void): void;
+  inTurn(req: IncomingMessage, res: ServerResponse): void;
   readonly size: number;
   /** Cuts every connection by a reset: an end could pass for the end of an answer. */
   resetAll(): void;
 }
 
+/** Begins an exchange whose turn has come. */
+export type Start = (req: IncomingMessage, res: ServerResponse, destination: Origin | undefined) => void;
+
 interface Connection {
+  readonly destination: Origin | undefined;
   isBusy: boolean;
-  readonly waiting: (() => void)[];
+  readonly waiting: [IncomingMessage, ServerResponse][];
 }
 
-export function openClientConnections(clients: AddressRanges, limits: HttpLimits): ClientConnections {
+export function openClientConnections(
+  clients: AddressRanges,
+  limits: HttpLimits,
+  start: Start,
+): ClientConnections {
   const connections = new Map<Socket, Connection>();
   const perClient = new Map<string, number>();
 
-  function begin(socket: Socket, connection: Connection, res: ServerResponse, start: () => void): void {
+  function begin(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
     connection.isBusy = true;
-    res.once('close', () => {
-      connection.isBusy = false;
-      if (socket.writable) connection.waiting.shift()?.();
-    });
-    start();
+    res.on('close', startNext);
+    start(req, res, connection.destination);
+  }
+
+  /** One listener for all, since there is one exchange after another on thousands of connections. */
+  function startNext(this: ServerResponse): void {
+    const { socket } = this.req;
+    const connection = connections.get(socket);
+    if (connection === undefined) return;
+    connection.isBusy = false;
+    const next = socket.writable ? connection.waiting.shift() : undefined;
+    if (next !== undefined) begin(connection, ...next);
   }
 
   return {
-    admit(socket) {
+    admit(socket, destination) {
       const address = socket.remoteAddress ?? '';
       if (!clients.includes(address)) {
         throw new WeirError('WEIR_PROXY_CLIENT_REFUSED', `the proxy is not for ${address}`);
@@ -54,7 +75,7 @@ export function openClientConnections(clients: AddressRanges, limits: HttpLimits
         );
       }
       perClient.set(client, count);
-      connections.set(socket, { isBusy: false, waiting: [] });
+      connections.set(socket, { destination, isBusy: false, waiting: [] });
       socket.once('close', () => {
         connections.delete(socket);
         const left = (perClient.get(client) ?? 1) - 1;
@@ -62,14 +83,15 @@ export function openClientConnections(clients: AddressRanges, limits: HttpLimits
         else perClient.set(client, left);
       });
     },
+    has: (socket) => connections.has(socket),
+    destinationOf: (socket) => connections.get(socket)?.destination,
     isIdle: (socket) => connections.get(socket)?.isBusy === false,
-    inTurn(socket, res, start) {
-      const connection = connections.get(socket);
+    inTurn(req, res) {
+      const connection = connections.get(req.socket);
       if (connection === undefined) return;
-      if (!connection.isBusy) begin(socket, connection, res, start);
-      else if (connection.waiting.length < limits.pipelinedRequests) {
-        connection.waiting.push(() => begin(socket, connection, res, start));
-      } else socket.destroy();
+      if (!connection.isBusy) begin(connection, req, res);
+      else if (connection.waiting.length < limits.pipelinedRequests) connection.waiting.push([req, res]);
+      else req.socket.destroy();
     },
     get size() {
       return connections.size;

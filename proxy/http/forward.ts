@@ -1,29 +1,33 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { createProxyServer } from 'http-proxy';
 import { assert } from '../../src/base/assert.ts';
-import type { Dial } from '../../src/base/dial.ts';
-import { systemCode, WeirError } from '../../src/base/errors.ts';
-import type { Recorder } from '../record/recording.ts';
-import { answerError } from './answer.ts';
-import { headersForOrigin } from './headers.ts';
-import type { HttpLimits } from './limits.ts';
-import { cutAnswer, type Exchange, passBack } from './origin-answer.ts';
-import { openOriginConnections } from './origin-connections.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { asWeirError, type WeirError } from '../../src/base/errors.ts';
+import { NO_CACHE_STORE } from '../record/cache-store.ts';
+import { readAnswerHead } from './answer-head.ts';
+import type { Exchange } from './exchange.ts';
+import { headersForOrigin, type RawHeaders } from './headers.ts';
+import type { OriginConnections } from './origin-connections.ts';
+import { isClosed, upstreamError } from './origin-fetch.ts';
 import { bodySource, startRequest } from './origin-request.ts';
-import { authorityOf, type ForwardRequest } from './request.ts';
+import type { ForwardRequest } from './request.ts';
+import { sendBody } from './send-body.ts';
+import { startTransfer } from './transfer.ts';
 
+/** Passes a request on, body and all, and the answer back. */
 export interface Forwarder {
-  /** Passes the request on and the answer back. `res` is closed in the end, whatever happens. */
+  /** `res` is closed in the end, whatever happens. */
   forward(exchange: Exchange): void;
-  close(): void;
 }
 
-export interface ForwarderSettings {
-  readonly dial: Dial;
-  readonly recorder: Recorder;
-  readonly limits: HttpLimits;
-  /** Told of an exchange that broke after it was accepted. */
-  onFailure(exchange: Exchange, error: WeirError): void;
+export interface ForwarderOptions {
+  readonly connections: OriginConnections;
+  readonly clock: Clock;
+  readonly originIdleMs: number;
+  /** Told of an answer before it is passed back. */
+  answered(request: ForwardRequest, status: number, headers: RawHeaders): void;
+  /** An exchange broke after it was accepted. Answers the client if that can still be done. */
+  fail(exchange: Exchange, error: WeirError): void;
 }
 
 /** Methods that may be sent again when a reused connection turns out to be closed (RFC 9110 section 9.2.2). */
@@ -33,49 +37,63 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
  * Forwarding is http-proxy's: it writes the request, couples the two connections and routes their
  * errors. Ours are the connections, the headers on either side, and the answer's way back.
  */
-export function createForwarder({ dial, recorder, limits, onFailure }: ForwarderSettings): Forwarder {
-  const connections = openOriginConnections(dial, limits);
+export function createForwarder(options: ForwarderOptions): Forwarder {
+  const { connections, clock, originIdleMs, answered, fail } = options;
   const proxy = createProxyServer({ selfHandleResponse: true, ignorePath: true, toProxy: true });
   keepBodiesOfDelete(proxy);
 
   function send(exchange: Exchange, mayReuse: boolean): void {
     const { request, req, res } = exchange;
+    const requestMs = clock.wallMs();
     let sent: ClientRequest | undefined;
-    // http-proxy would send these too; what is meant for the origin is in `options`.
+    // http-proxy would send these too; what is meant for the origin is in `settings`.
     req.headers = {};
-    const options = {
+    const settings = {
       target: { protocol: 'http:', ...request.origin },
       agent: mayReuse ? connections.shared : connections.single,
       headers: headersForOrigin(request.rawHeaders, statedHeaders(request, mayReuse)),
       buffer: bodySource((originRequest) => {
         sent = originRequest;
-        originRequest.on('response', (answer) => receive(exchange, originRequest, answer));
-        startRequest(exchange, originRequest, limits.originIdleMs, (error) => fail(exchange, error));
+        originRequest.on('response', (answer) => receive(exchange, originRequest, answer, requestMs));
+        startRequest(exchange, originRequest, originIdleMs, (error) => fail(exchange, error));
       }),
     };
-    proxy.web(req, res, options, (error: Error) => {
+    proxy.web(req, res, settings, (error: Error) => {
       if (sent?.reusedSocket === true && !res.headersSent && isClosed(error)) send(exchange, false);
-      else fail(exchange, error);
+      else fail(exchange, upstreamError(error));
     });
   }
 
-  function receive(exchange: Exchange, originRequest: ClientRequest, answer: IncomingMessage): void {
+  function receive(
+    exchange: Exchange,
+    originRequest: ClientRequest,
+    answer: IncomingMessage,
+    requestMs: number,
+  ): void {
     try {
-      passBack(exchange, answer, recorder, (error) => fail(exchange, error));
+      const head = readAnswerHead(answer, requestMs, clock.wallMs());
+      answered(exchange.request, head.status, head.headers);
+      exchange.res.writeHead(head.status, head.reason, [...head.headers]);
+      passBody(exchange, answer);
     } catch (error) {
       originRequest.destroy();
-      fail(exchange, error);
+      fail(exchange, asWeirError(error));
     }
   }
 
-  function fail(exchange: Exchange, cause: unknown): void {
+  function passBody(exchange: Exchange, answer: IncomingMessage): void {
     const { req, res } = exchange;
-    if (res.destroyed || res.writableEnded) return;
-    const error = cause instanceof WeirError ? cause : upstreamError(cause);
-    onFailure(exchange, error);
-    if (res.headersSent) return cutAnswer(exchange);
-    if (!req.complete) res.shouldKeepAlive = false;
-    answerError(res, error);
+    const { body } = startTransfer(answer, UNRECORDED);
+    const reader = body.read();
+    res.once('close', () => {
+      reader.leave();
+      answer.destroy();
+    });
+    // What is left of a body the origin answered without reading would block the connection.
+    res.once('finish', () => req.unpipe().resume());
+    sendBody(exchange, reader, undefined, () => body.trailers).catch((error: unknown) => {
+      fail(exchange, upstreamError(error));
+    });
   }
 
   return {
@@ -83,39 +101,35 @@ export function createForwarder({ dial, recorder, limits, onFailure }: Forwarder
       try {
         send(exchange, isRepeatable(exchange.request));
       } catch (error) {
-        fail(exchange, error);
+        fail(exchange, upstreamError(error));
       }
     },
-    close: () => connections.close(),
   };
 }
+
+const UNRECORDED = {
+  store: NO_CACHE_STORE,
+  wholeBytes: 0,
+  record: () => undefined,
+  onWhole: () => {},
+  onBroken: () => {},
+};
 
 function isRepeatable({ method, framing }: ForwardRequest): boolean {
   return framing.kind === 'none' && SAFE_METHODS.has(method);
 }
 
-function isClosed(error: Error): boolean {
-  return systemCode(error) === 'ECONNRESET' || systemCode(error) === 'EPIPE';
-}
-
 function statedHeaders(
-  { origin, framing, maxForwards }: ForwardRequest,
+  { authority, framing, maxForwards }: ForwardRequest,
   mayReuse: boolean,
 ): Record<string, string> {
   return {
-    Host: authorityOf(origin),
+    Host: authority,
     ...(framing.kind === 'length' && { 'Content-Length': String(framing.sizeBytes) }),
     ...(framing.kind === 'chunked' && { 'Transfer-Encoding': 'chunked' }),
     ...(maxForwards !== undefined && { 'Max-Forwards': String(maxForwards - 1) }),
     ...(!mayReuse && { Connection: 'close' }),
   };
-}
-
-function upstreamError(cause: unknown): WeirError {
-  const code = systemCode(cause);
-  return new WeirError('WEIR_PROXY_UPSTREAM', `the origin failed${code === undefined ? '' : ` (${code})`}`, {
-    cause,
-  });
 }
 
 /**

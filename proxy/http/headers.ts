@@ -14,7 +14,6 @@ const HOP_BY_HOP = new Set([
   'proxy-authorization',
   'proxy-connection',
   'te',
-  'trailer',
   'transfer-encoding',
   'upgrade',
 ]);
@@ -63,6 +62,11 @@ export function headersForClient(raw: RawHeaders): string[] {
     if (!isHop(name.toLowerCase())) headers.push(name, value);
   }
   return headers;
+}
+
+/** Trailer fields as OutgoingMessage.addTrailers takes them. */
+export function trailerPairs(raw: RawHeaders): [name: string, value: string][] {
+  return [...pairs(raw)];
 }
 
 function hopByHop(raw: RawHeaders): (lowerName: string) => boolean {

@@ -2,7 +2,9 @@ import { ClientRequest, type ServerResponse } from 'node:http';
 import { Stream } from 'node:stream';
 import { assert } from '../../src/base/assert.ts';
 import { WeirError } from '../../src/base/errors.ts';
-import type { Exchange } from './origin-answer.ts';
+import type { Exchange } from './exchange.ts';
+import { trailerPairs } from './headers.ts';
+import { passInterim } from './interim.ts';
 
 /** Completes the request http-proxy has made and sends it, body and all. */
 export function startRequest(
@@ -22,9 +24,16 @@ export function startRequest(
     socket.destroy();
     onFailure(new WeirError('WEIR_PROXY_UPSTREAM', 'the origin switched protocols unasked'));
   });
+  originRequest.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
+    passInterim({ request, req, res }, statusCode, statusMessage, rawHeaders);
+  });
   if (request.expectsContinue) passContinue(originRequest, res);
   if (request.framing.kind === 'none') originRequest.end();
-  else req.pipe(originRequest);
+  else {
+    if (request.framing.kind === 'chunked')
+      req.once('end', () => originRequest.addTrailers(trailerPairs(req.rawTrailers)));
+    req.pipe(originRequest);
+  }
 }
 
 /**

@@ -1,73 +1,118 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { addressRanges } from '../../src/base/address-ranges.ts';
 import { assert } from '../../src/base/assert.ts';
-import type { Dial } from '../../src/base/dial.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
+import type { Dial, Resolve } from '../../src/base/dial.ts';
 import { asWeirError, systemCode, WeirError } from '../../src/base/errors.ts';
-import { type ListenAddress, listen } from '../../src/base/listen.ts';
 import type { Log } from '../../src/base/log.ts';
+import { type CacheStore, NO_CACHE_STORE } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import { type ClientConnections, openClientConnections } from './connections.ts';
+import type { DirectSettings } from './direct.ts';
+import type { CacheCounts, CacheSettings } from './get.ts';
+import { createHostCheck } from './host-check.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from './limits.ts';
+import { addressOf, type Listen, openListener } from './listener.ts';
 import { dialElsewhere } from './origin-connections.ts';
+import type { DestinationOf } from './original-destination.ts';
+import { rememberConnections } from './own-connections.ts';
 import { createService, type Service, type ServiceCounts } from './service.ts';
+import { isWebSocketRequest, serveWithoutUpgrade } from './upgrade.ts';
 
 export interface HttpProxyOptions {
-  readonly listen: ListenAddress;
+  /** For clients that know of the proxy. */
+  readonly listen: Listen;
+  readonly transparent?: TransparentOptions;
   /** CIDR ranges of the subscribers; nobody else is served. */
   readonly clients: readonly string[];
   /** Ports CONNECT may reach: by default 443 alone. An empty list turns CONNECT off. */
   readonly connectPorts?: readonly number[];
   readonly dial: Dial;
   readonly recorder: Recorder;
+  /** None: what is cached is cached in memory alone. */
+  readonly store?: CacheStore;
+  readonly cache?: Partial<CacheSettings>;
+  readonly page: DirectSettings;
+  readonly clock?: Clock;
   readonly log: Log;
-  /** Told by the heartbeat. */
-  readonly version: string;
   readonly limits?: Partial<HttpLimits>;
+}
+
+/** For clients that do not know of the proxy: the network brings their connections here. */
+export interface TransparentOptions {
+  readonly listen: Listen;
+  readonly destinationOf: DestinationOf;
+  /** Of the resolver that `dial` asks. */
+  readonly addressesOf: Resolve;
 }
 
 export interface HttpProxy {
   readonly address: AddressInfo;
+  readonly transparentAddress: AddressInfo | undefined;
   stats(): HttpProxyStats;
   /** Stops listening and cuts what is under way. */
   close(): Promise<void>;
 }
 
-export interface HttpProxyStats extends Readonly<ServiceCounts> {
+export interface HttpProxyStats extends Readonly<ServiceCounts>, Readonly<CacheCounts> {
   /** Open now. */
   readonly connections: number;
 }
 
 const HTTPS_PORT = 443;
+const DEFAULT_CACHE: CacheSettings = {
+  isEnabled: true,
+  memoryBytes: 256 * 1024 * 1024,
+  memoryBodyBytes: 16 * 1024 * 1024,
+  targetedFields: [],
+};
 /** How many times within `headersTimeoutMs` Node.js looks for connections that have exceeded it. */
 const TIMEOUT_CHECKS = 10;
 
 /** A forward proxy for HTTP/1.1 and 1.0. Throws WEIR_PORT_UNAVAILABLE or WEIR_CONFIG_INVALID. */
 export async function openHttpProxy(options: HttpProxyOptions): Promise<HttpProxy> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const { transparent } = options;
   const server = createHttpServer(limits);
-  const clients = openClientConnections(addressRanges(options.clients), limits);
+  const transparentServer = transparent && createHttpServer(limits);
+  const servers = [server, ...(transparentServer === undefined ? [] : [transparentServer])];
+  const own = rememberConnections(options.dial);
   const service = createService({
-    dial: dialElsewhere(options.dial, () => addressOf(server)),
+    dial: servers.reduce((dial, one) => dialElsewhere(dial, () => addressOf(one)), own.dial),
+    ...(transparent && { checkHost: createHostCheck(transparent.addressesOf, own) }),
     connectPorts: options.connectPorts ?? [HTTPS_PORT],
     recorder: options.recorder,
+    store: options.store ?? NO_CACHE_STORE,
+    cache: { ...DEFAULT_CACHE, ...options.cache },
+    page: options.page,
+    clock: options.clock ?? systemClock,
     log: options.log,
-    version: options.version,
     limits,
   });
-  serve(server, clients, service);
-  await listen(server, options.listen);
-  return {
-    address: addressOf(server),
-    stats: () => ({ ...service.counts, connections: clients.size }),
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      clients.resetAll();
-      service.close();
-      await closed;
-    },
-  };
+  const clients = openClientConnections(addressRanges(options.clients), limits, service.request);
+  serve(server, clients, service, () => undefined);
+  if (transparentServer) serve(transparentServer, clients, service, transparent.destinationOf);
+
+  async function close(): Promise<void> {
+    const closed = servers.map((one) => new Promise((resolve) => one.close(resolve)));
+    clients.resetAll();
+    service.close();
+    await Promise.all(closed);
+  }
+
+  try {
+    return {
+      address: await openListener(server, options.listen),
+      transparentAddress: transparentServer && (await openListener(transparentServer, transparent.listen)),
+      stats: () => ({ ...service.counts, ...service.cacheCounts, connections: clients.size }),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 function createHttpServer(limits: HttpLimits): Server {
@@ -86,34 +131,49 @@ function createHttpServer(limits: HttpLimits): Server {
   return server;
 }
 
-function serve(server: Server, clients: ClientConnections, service: Service): void {
-  const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
-    clients.inTurn(req.socket, res, () => service.request(req, res));
-  };
-  server.on('request', onRequest);
+function serve(
+  server: Server,
+  clients: ClientConnections,
+  service: Service,
+  destinationOf: DestinationOf,
+): void {
+  server.on('request', clients.inTurn);
   // Without this listener Node.js answers 100 before the origin is asked.
-  server.on('checkContinue', onRequest);
+  server.on('checkContinue', clients.inTurn);
   server.on('connection', (socket: Socket) => {
+    // One whose request is served without its upgrade comes a second time.
+    if (clients.has(socket)) return;
     try {
-      clients.admit(socket);
+      clients.admit(socket, destinationOf(socket, addressOf(server).port));
     } catch (error) {
       service.refuse(socket, asWeirError(error));
     }
   });
   server.on('connect', (req: IncomingMessage, stream: Duplex, head: Buffer) => {
-    assert(stream instanceof Socket, 'the proxy listens on TCP');
-    if (clients.isIdle(stream)) void service.connect(req, stream, head);
-    else stream.destroy();
+    const client = tcp(stream);
+    if (clients.isIdle(client)) void service.connect(req, client, head, clients.destinationOf(client));
+    else client.destroy();
+  });
+  server.on('upgrade', (req: IncomingMessage, stream: Duplex, head: Buffer) => {
+    const client = tcp(stream);
+    if (!clients.isIdle(client)) client.destroy();
+    else if (!isWebSocketRequest(req)) serveWithoutUpgrade(server, req, client, head);
+    else void service.upgrade(req, client, head, clients.destinationOf(client));
   });
   // An end could pass for the end of the answer that is stuck.
   server.on('timeout', (socket: Socket) => socket.resetAndDestroy());
   server.on('clientError', (cause: Error, stream: Duplex) => {
-    assert(stream instanceof Socket, 'the proxy listens on TCP');
+    const client = tcp(stream);
     const status = statusOf(cause);
-    if (status === undefined || !clients.isIdle(stream)) stream.destroy();
+    if (status === undefined || !clients.isIdle(client)) client.destroy();
     else
-      service.refuse(stream, new WeirError('WEIR_PROXY_REQUEST_REFUSED', cause.message, { cause }), status);
+      service.refuse(client, new WeirError('WEIR_PROXY_REQUEST_REFUSED', cause.message, { cause }), status);
   });
+}
+
+function tcp(stream: Duplex): Socket {
+  assert(stream instanceof Socket, 'the proxy listens on TCP');
+  return stream;
 }
 
 /** Undefined when the client is gone rather than wrong. */
@@ -122,10 +182,4 @@ function statusOf(cause: Error): number | undefined {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 408;
   if (code === 'HPE_HEADER_OVERFLOW') return 431;
   return code?.startsWith('HPE_') ? 400 : undefined;
-}
-
-function addressOf(server: Server): AddressInfo {
-  const address = server.address();
-  assert(address !== null && typeof address === 'object', 'the server listens on TCP');
-  return address;
 }

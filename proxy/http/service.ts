@@ -1,38 +1,61 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { assert } from '../../src/base/assert.ts';
+import type { Clock } from '../../src/base/clock.ts';
 import type { Dial } from '../../src/base/dial.ts';
-import { WeirError } from '../../src/base/errors.ts';
+import { asWeirError, WeirError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
+import type { CacheStore } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import { answerError, refuseConnection } from './answer.ts';
-import { answerDirect } from './direct.ts';
+import { answerItself, type DirectSettings, isOwn } from './direct.ts';
+import type { Exchange } from './exchange.ts';
 import { createForwarder } from './forward.ts';
+import { type CacheCounts, type CacheSettings, createGetService } from './get.ts';
+import type { HostCheck } from './host-check.ts';
 import type { HttpLimits } from './limits.ts';
-import { type ProxyRequest, readRequest } from './request.ts';
+import { openOriginConnections } from './origin-connections.ts';
+import {
+  type ForwardRequest,
+  type InterceptedRequest,
+  type Origin,
+  type ProxyRequest,
+  readRequest,
+} from './request.ts';
+import { cutAnswer } from './send-body.ts';
 import { runTunnel } from './tunnel.ts';
+import { runUpgrade } from './upgrade.ts';
 
 export interface ServiceSettings {
   readonly dial: Dial;
+  /** Needed where connections are intercepted. */
+  readonly checkHost?: HostCheck;
   readonly connectPorts: readonly number[];
   readonly recorder: Recorder;
+  readonly cache: CacheSettings;
+  readonly store: CacheStore;
+  readonly page: DirectSettings;
+  readonly clock: Clock;
   readonly log: Log;
-  readonly version: string;
   readonly limits: HttpLimits;
 }
 
 /** What is done with a request once its connection is admitted and its turn has come. */
 export interface Service {
-  request(req: IncomingMessage, res: ServerResponse): void;
-  connect(req: IncomingMessage, client: Socket, head: Buffer): Promise<void>;
+  /** `destination` is where the client dialled, when its connection was intercepted. */
+  request(req: IncomingMessage, res: ServerResponse, destination?: Origin): void;
+  connect(req: IncomingMessage, client: Socket, head: Buffer, destination?: Origin): Promise<void>;
+  /** A WebSocket handshake. */
+  upgrade(req: IncomingMessage, client: Socket, head: Buffer, destination?: Origin): Promise<void>;
   /** Turns away a connection that is in no state to be answered otherwise. */
   refuse(client: Socket, error: WeirError, status?: number): void;
   readonly counts: Readonly<ServiceCounts>;
+  readonly cacheCounts: Readonly<CacheCounts>;
   close(): void;
 }
 
 export interface ServiceCounts {
-  /** Open now, or being opened. */
+  /** Open now, or being opened: CONNECT and WebSocket. */
   tunnels: number;
   requests: number;
   /** Requests and connections not accepted. */
@@ -42,24 +65,23 @@ export interface ServiceCounts {
 }
 
 export function createService(settings: ServiceSettings): Service {
-  const { dial, recorder, limits, log, version } = settings;
+  const { dial, checkHost, limits, log, clock } = settings;
+  const { originIdleMs } = limits;
   const tunnelSettings = { dial, ports: settings.connectPorts, idleMs: limits.tunnelIdleMs };
   const counts: ServiceCounts = { tunnels: 0, requests: 0, refused: 0, failed: 0 };
-  const forwarder = createForwarder({
-    dial,
+  const connections = openOriginConnections(dial, limits);
+  const { recorder, store, cache } = settings;
+  const reader = createGetService({
+    settings: cache,
+    store,
     recorder,
-    limits,
-    onFailure({ request, req }, error) {
-      counts.failed += 1;
-      const { code, message } = error;
-      log.info('proxy.exchange.failed', {
-        client: req.socket.remoteAddress,
-        url: request.url,
-        code,
-        message,
-      });
-    },
+    connections,
+    clock,
+    originIdleMs,
+    fail,
   });
+  const { answered } = reader;
+  const forwarder = createForwarder({ connections, clock, originIdleMs, answered, fail });
 
   function noteRefusal(client: Socket, { code, message }: WeirError): void {
     counts.refused += 1;
@@ -71,10 +93,34 @@ export function createService(settings: ServiceSettings): Service {
     refuseConnection(client, error, status);
   }
 
+  function fail(exchange: Exchange, error: WeirError): void {
+    const { code, message } = error;
+    const { request, req, res } = exchange;
+    if (res.destroyed && !res.headersSent) return;
+    counts.failed += 1;
+    log.info('proxy.exchange.failed', { client: req.socket.remoteAddress, url: request.url, code, message });
+    if (res.headersSent) return cutAnswer(exchange);
+    if (!req.complete) res.shouldKeepAlive = false;
+    answerError(res, error);
+  }
+
+  function pass(exchange: Exchange): void {
+    const { method, framing } = exchange.request;
+    const isRead = framing.kind === 'none' && (method === 'GET' || method === 'HEAD');
+    if (isRead) reader.get(exchange);
+    else forwarder.forward(exchange);
+  }
+
+  /** What to believe of an intercepted request. */
+  function believe(request: InterceptedRequest, client: Socket): Promise<ForwardRequest> {
+    assert(checkHost !== undefined, 'only a transparent listener intercepts');
+    return checkHost(request, client);
+  }
+
   return {
-    request(req, res) {
+    request(req, res, destination) {
       counts.requests += 1;
-      const request = readRequest(receivedFrom(req), limits);
+      const request = readRequest(receivedFrom(req), limits, destination);
       assert(request.kind !== 'tunnel', 'Node.js gives CONNECT an event of its own');
       // Where a refused request ends is not known, and a body sent to nobody is not worth reading.
       if (request.kind === 'refused' || (request.kind === 'direct' && request.hasBody))
@@ -83,12 +129,20 @@ export function createService(settings: ServiceSettings): Service {
         const error = refusal(request);
         noteRefusal(req.socket, error);
         answerError(res, error, request.status);
-      } else if (request.kind === 'direct') answerDirect(req, res, request.path, version);
-      else forwarder.forward({ request, req, res });
+      } else if (request.kind === 'direct') {
+        answerItself({ req, path: request.path, isProxied: false }, res, settings.page);
+      } else if (request.kind === 'intercepted') {
+        believe(request, req.socket).then(
+          (believed) => pass({ request: believed, req, res }),
+          (error: unknown) => fail({ request: request.dialled, req, res }, asWeirError(error)),
+        );
+      } else if (isOwn(request.origin)) {
+        answerItself({ req, path: request.path, isProxied: true }, res, settings.page);
+      } else pass({ request, req, res });
     },
-    async connect(req, client, head) {
+    async connect(req, client, head, destination) {
       counts.requests += 1;
-      const request = readRequest(receivedFrom(req), limits);
+      const request = readRequest(receivedFrom(req), limits, destination);
       if (request.kind === 'refused') return refuse(client, refusal(request), request.status);
       assert(request.kind === 'tunnel', 'a CONNECT request is a tunnel or refused');
       counts.tunnels += 1;
@@ -96,9 +150,22 @@ export function createService(settings: ServiceSettings): Service {
       counts.tunnels -= 1;
       if (error !== undefined) noteRefusal(client, error);
     },
+    async upgrade(req, client, head, destination) {
+      counts.requests += 1;
+      const request = readRequest(receivedFrom(req), limits, destination);
+      if (request.kind === 'refused') return refuse(client, refusal(request), request.status);
+      if (request.kind !== 'forward' && request.kind !== 'intercepted')
+        return refuse(client, new WeirError('WEIR_PROXY_REQUEST_REFUSED', 'no WebSocket is served here'));
+      const believed = request.kind === 'forward' ? Promise.resolve(request) : believe(request, client);
+      counts.tunnels += 1;
+      const error = await runUpgrade({ dial, limits }, believed, req, client, head);
+      counts.tunnels -= 1;
+      if (error !== undefined) noteRefusal(client, error);
+    },
     refuse,
     counts,
-    close: () => forwarder.close(),
+    cacheCounts: reader.counts,
+    close: () => connections.close(),
   };
 }
 

@@ -12,9 +12,9 @@ export interface TunnelSettings {
 }
 
 /**
- * CONNECT (RFC 9110 section 9.3.6): answers the client and passes bytes both ways, unseen, until
- * both sides have ended, one of them fails, or nothing moved for `idleMs`. `head` is what the
- * client sent ahead of the answer. Settles when all is over, with the reason when there was no tunnel.
+ * CONNECT (RFC 9110 section 9.3.6): answers the client and relays bytes, unseen. `head` is
+ * what the client sent ahead of the answer. Settles when all is over, with the reason when there was
+ * no tunnel.
  */
 export async function runTunnel(
   settings: TunnelSettings,
@@ -35,8 +35,13 @@ export async function runTunnel(
   upstream.on('error', () => {});
   client.write('HTTP/1.1 200 Connection established\r\n\r\n');
   if (head.length > 0) upstream.write(head);
-  await Promise.all([relay(client, upstream, settings.idleMs), relay(upstream, client, settings.idleMs)]);
+  await relayBoth(client, upstream, settings.idleMs);
   return undefined;
+}
+
+/** Passes bytes both ways until both sides have ended, one fails, or nothing moved for `idleMs`. */
+export async function relayBoth(client: Socket, upstream: Socket, idleMs: number): Promise<void> {
+  await Promise.all([relay(client, upstream, idleMs), relay(upstream, client, idleMs)]);
 }
 
 async function reach({ dial, ports }: TunnelSettings, { host, port }: Origin): Promise<Socket> {

@@ -1,18 +1,24 @@
 import type { Scope } from '../../src/catalog/scope.ts';
+import type { Identifier, Level } from '../../src/content/identifier.ts';
 import type { Passing } from './recording.ts';
 
 /**
  * Bodies recorded lately, by subscriber and URL, so that one which passes again unchanged is not
- * recorded again. Only a body whose length and strong validator (RFC 9110 section 8.8) are the
- * same is even looked at.
+ * recorded again.
  */
 export interface RecentBodies {
-  find(scope: Scope, passing: Passing): RecentBody | undefined;
+  /** The body of this content recorded from this URL. */
+  find(scope: Scope, passing: Passing, contentId: Uint8Array): RecentBody | undefined;
+  /** The body whose length and strong validator (RFC 9110 section 8.8) are those that pass now. */
+  findByValidator(scope: Scope, passing: Passing): RecentBody | undefined;
   remember(scope: Scope, passing: Passing, body: RecentBody): void;
   forget(scope: Scope, passing: Passing): void;
 }
 
 export interface RecentBody {
+  readonly level: Level;
+  readonly contentId: Uint8Array;
+  readonly identifier: Identifier;
   readonly sizeBytes: number;
   readonly nonce: Buffer;
   readonly witness: Buffer;
@@ -21,26 +27,28 @@ export interface RecentBody {
 export const MAX_RECENT_BODIES = 20_000;
 
 export function createRecentBodies(): RecentBodies {
-  const bodies = new Map<string, { body: RecentBody; validator: string }>();
+  const bodies = new Map<string, { body: RecentBody; validator: string | undefined }>();
   return {
-    find(scope, passing) {
+    find(scope, passing, contentId) {
+      const body = bodies.get(keyOf(scope, passing))?.body;
+      return body !== undefined && Buffer.compare(body.contentId, contentId) === 0 ? body : undefined;
+    },
+    findByValidator(scope, passing) {
+      const validator = validatorOf(passing);
       const key = keyOf(scope, passing);
       const found = bodies.get(key);
-      if (found === undefined) return undefined;
-      const isSame = found.validator === validatorOf(passing) && found.body.sizeBytes === passing.sizeBytes;
-      if (!isSame) return undefined;
+      if (validator === undefined || found?.validator !== validator) return undefined;
+      if (found.body.sizeBytes !== passing.sizeBytes) return undefined;
       bodies.delete(key);
       bodies.set(key, found);
       return found.body;
     },
     remember(scope, passing, body) {
-      const validator = validatorOf(passing);
-      if (validator === undefined) return;
       const key = keyOf(scope, passing);
       bodies.delete(key);
       const [oldest] = bodies.keys();
       if (bodies.size === MAX_RECENT_BODIES && oldest !== undefined) bodies.delete(oldest);
-      bodies.set(key, { body, validator });
+      bodies.set(key, { body, validator: validatorOf(passing) });
     },
     forget(scope, passing) {
       bodies.delete(keyOf(scope, passing));

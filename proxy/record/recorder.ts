@@ -4,10 +4,13 @@ import type { Log } from '../../src/base/log.ts';
 import type { Random } from '../../src/base/random.ts';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import type { Portion } from '../../src/catalog/contents.ts';
+import type { HeldBody } from '../../src/catalog/responses.ts';
 import type { Scope } from '../../src/catalog/scope.ts';
 import { contentIdHasher } from '../../src/content/content-id.ts';
 import { fingerprintHasher } from '../../src/content/fingerprint.ts';
 import { identifierOfFile } from '../../src/content/identifier.ts';
+import { portionListBuilder } from '../../src/content/portion-list.ts';
+import { countRefusals, type RecordingPolicy, type Refusal } from './policy.ts';
 import { createPortionCutter, type PortionCutter } from './portion-cutter.ts';
 import { createRecentBodies, type RecentBodies } from './recent-bodies.ts';
 import type { Passing, Recorder, Recording } from './recording.ts';
@@ -18,8 +21,7 @@ export interface RecorderOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Bodies above this are not recorded. */
-  readonly maxBodyBytes: number;
+  readonly policy: RecordingPolicy;
 }
 
 /** A recorder that keeps its books. */
@@ -41,11 +43,16 @@ export interface RecorderStats {
   dropped: number;
   /** Files a watch entry waited for. */
   caught: number;
+  /** Bodies not to be recorded for the subscriber, by reason. */
+  readonly refused: Record<Refusal, number>;
 }
 
 /** Bytes on their way to the store for one body, and for all with what is being cut. Beyond, it is not recorded. */
 export const MAX_BODY_QUEUE_BYTES = 64 * 1024 * 1024;
 export const MAX_QUEUE_BYTES = 256 * 1024 * 1024;
+
+const NO_PORTIONS = portionListBuilder().list();
+const NOT_HELD: Promise<undefined> = Promise.resolve(undefined);
 
 interface Shared extends RecorderOptions {
   readonly recent: RecentBodies;
@@ -64,6 +71,7 @@ export function createRecorder(options: RecorderOptions): StoringRecorder {
     abandoned: 0,
     dropped: 0,
     caught: 0,
+    refused: countRefusals(),
   };
   const witnessKey = createWitnessKey(options.random);
   const shared: Shared = {
@@ -76,15 +84,15 @@ export function createRecorder(options: RecorderOptions): StoringRecorder {
   };
   return {
     begin(passing) {
-      const subscriber = options.catalog.subscribers.byAddress(passing.clientAddress.replace(/^::ffff:/, ''));
-      const { sizeBytes } = passing;
-      if (subscriber === undefined || subscriber.isSuspended || sizeBytes === 0) return undefined;
-      if (sizeBytes !== undefined && sizeBytes > options.maxBodyBytes) return undefined;
+      const scope = scopeFor(shared, passing);
+      const { held } = passing;
+      if (scope === undefined) return undefined;
+      if (held !== undefined && isHeld(shared, scope, passing, held)) return undefined;
       if (shared.queuedBytes > MAX_QUEUE_BYTES) {
         stats.dropped++;
         return undefined;
       }
-      return recognise(shared, subscriber.scope, passing) ?? record(shared, subscriber.scope, passing);
+      return recognise(shared, scope, passing) ?? record(shared, scope, passing);
     },
     stats,
     async settle() {
@@ -93,33 +101,73 @@ export function createRecorder(options: RecorderOptions): StoringRecorder {
   };
 }
 
+/** Whose content the body becomes: the subscriber's it passes to, else the cache's if it keeps it. */
+function scopeFor({ catalog, policy, stats }: Shared, passing: Passing): Scope | undefined {
+  const { clientAddress, url, mediaType, sizeBytes, keep } = passing;
+  const subscriber = catalog.subscribers.byAddress(clientAddress.replace(/^::ffff:/, ''));
+  const refusal = policy.refusal({ protocol: 'http', url, mediaType, sizeBytes }, subscriber);
+  if (refusal === undefined) return subscriber?.scope;
+  stats.refused[refusal]++;
+  if (keep === undefined || sizeBytes === 0 || refusal === 'tooLarge') return undefined;
+  return catalog.cacheScope;
+}
+
+/** Whether nothing is left to do for a body from the cache. */
+function isHeld(
+  { recent, catalog }: Shared,
+  scope: Scope,
+  passing: Passing,
+  held: NonNullable<Passing['held']>,
+): boolean {
+  if (held.scope === scope.number) return true;
+  const known = held.contentId && recent.find(scope, passing, held.contentId);
+  return known !== undefined && catalog.contents.isHeld(scope, known);
+}
+
 /** For a body that its validators say was recorded: only checks that they are right. */
 function recognise(shared: Shared, scope: Scope, passing: Passing): Recording | undefined {
-  const known = shared.recent.find(scope, passing);
-  if (known === undefined) return undefined;
+  const { stats, recent, catalog } = shared;
+  const known = recent.findByValidator(scope, passing);
+  if (known === undefined || !catalog.contents.isHeld(scope, known)) return undefined;
+  const body = { scope: scope.number, contentId: known.contentId, sizeBytes: known.sizeBytes };
   const witness = shared.witnessKey.start(known.nonce);
+
+  async function keep(): Promise<HeldBody | undefined> {
+    const operations = passing.keep?.(body) ?? [];
+    try {
+      if (operations.length > 0) await catalog.records.write(operations);
+      return body;
+    } catch (error) {
+      shared.log.warn('proxy.capture.dropped', { url: passing.url, reason: asWeirError(error).message });
+      return undefined;
+    }
+  }
+
   return {
+    durable: { scope: scope.number, sizeBytes: 0, isLost: true, portions: () => NO_PORTIONS },
     write: (chunk) => witness.update(chunk),
     finish() {
-      if (witness.digest().equals(known.witness)) shared.stats.recognised++;
-      else {
-        shared.stats.misjudged++;
-        shared.recent.forget(scope, passing);
+      if (witness.digest().equals(known.witness)) {
+        stats.recognised++;
+        return track(shared, keep());
       }
+      stats.misjudged++;
+      recent.forget(scope, passing);
+      return NOT_HELD;
     },
     abandon() {
-      shared.stats.abandoned++;
+      stats.abandoned++;
     },
   };
 }
 
 function record(shared: Shared, scope: Scope, passing: Passing): Recording {
-  const { stats, maxBodyBytes } = shared;
+  const { stats, policy } = shared;
   const nonce = shared.witnessKey.newNonce();
   const witness = shared.witnessKey.start(nonce);
   const id = contentIdHasher();
   const print = fingerprintHasher();
-  const queue = createBodyQueue(shared, scope, giveUp);
+  const queue = createBodyQueue(shared, scope, giveUp, passing.onProgress);
   let cutter: PortionCutter | undefined = createPortionCutter(queue.put);
   const { portions } = cutter;
   let sizeBytes = 0;
@@ -131,35 +179,59 @@ function record(shared: Shared, scope: Scope, passing: Passing): Recording {
     queue.stop();
   }
 
-  function giveUp(error?: unknown): void {
+  function giveUp(error?: unknown): undefined {
     if (isGivenUp) return;
     stop();
     stats.dropped++;
     const reason = error === undefined ? 'the store does not keep up' : asWeirError(error).message;
     shared.log.warn('proxy.capture.dropped', { url: passing.url, reason });
+    passing.onProgress?.();
   }
 
-  async function hold(): Promise<void> {
-    await queue.settle();
+  function refuse(refusal: Refusal): void {
     if (isGivenUp) return;
+    stop();
+    stats.refused[refusal]++;
+    passing.onProgress?.();
+  }
+
+  async function hold(): Promise<HeldBody | undefined> {
+    await queue.settle();
+    if (isGivenUp) return undefined;
     const contentId = id.digest();
     const identifier = identifierOfFile(print.digest());
-    const file = { level: 'file' as const, contentId, sizeBytes, identifier, isProved: false };
-    const { url, etag, lastModified } = passing;
+    const object = { level: 'file' as const, contentId, sizeBytes, identifier, isProved: false };
+    const { url, etag, lastModified, keep } = passing;
     const capture = { url, contentId, sizeBytes, etag, lastModified, timeMs: shared.clock.wallMs() };
-    const object = { ...file, portions: portions.list() };
-    const { wasWanted } = await shared.catalog.captures.record(scope, object, capture);
+    const body = { scope: scope.number, contentId, sizeBytes };
+    const { wasWanted } = await shared.catalog.captures.record(
+      scope,
+      { ...object, portions: portions.list() },
+      capture,
+      keep?.(body),
+    );
     stats.recorded++;
     stats.recordedBytes += sizeBytes;
     if (wasWanted) stats.caught++;
-    shared.recent.remember(scope, passing, { sizeBytes, nonce, witness: witness.digest() });
+    shared.recent.remember(scope, passing, { ...object, nonce, witness: witness.digest() });
+    return body;
   }
 
   return {
+    durable: {
+      scope: scope.number,
+      get sizeBytes() {
+        return queue.durableBytes;
+      },
+      get isLost() {
+        return isGivenUp;
+      },
+      portions: () => portions.list(),
+    },
     write(chunk) {
       if (isGivenUp) return;
       sizeBytes += chunk.length;
-      if (sizeBytes > maxBodyBytes) return giveUp();
+      if (policy.refusalOfSize(sizeBytes) === 'tooLarge') return refuse('tooLarge');
       id.update(chunk);
       print.update(chunk);
       witness.update(chunk);
@@ -167,20 +239,28 @@ function record(shared: Shared, scope: Scope, passing: Passing): Recording {
       queue.count(cutter?.heldBytes ?? 0);
     },
     finish() {
-      if (isGivenUp || sizeBytes === 0) return;
+      const isTooSmall = passing.keep === undefined && policy.refusalOfSize(sizeBytes) === 'tooSmall';
+      if (isTooSmall || sizeBytes === 0) refuse('tooSmall');
+      if (isGivenUp) return NOT_HELD;
       cutter?.finish();
       cutter = undefined;
       queue.count(0);
-      const held = hold()
-        .catch(giveUp)
-        .finally(() => shared.underWay.delete(held));
-      shared.underWay.add(held);
+      return track(shared, hold().catch(giveUp));
     },
     abandon() {
       stop();
       stats.abandoned++;
     },
   };
+}
+
+/** Lets `settle` wait for what a body still has to do. */
+function track<T>({ underWay }: Shared, work: Promise<T>): Promise<T> {
+  const done = work.then(() => {
+    underWay.delete(done);
+  });
+  underWay.add(done);
+  return work;
 }
 
 /** The portions of one body on their way to the store, counted against both bounds. */
@@ -190,15 +270,23 @@ interface BodyQueue {
   count(heldBytes: number): void;
   /** Resolves when everything put so far is durable or given up. */
   settle(): Promise<void>;
+  /** How many of the bytes put first are durable. */
+  readonly durableBytes: number;
   /** Puts nothing more. */
   stop(): void;
 }
 
 /** `giveUp` is called when a bound is passed or the store fails; it calls `stop`. */
-function createBodyQueue(shared: Shared, scope: Scope, giveUp: (error?: unknown) => void): BodyQueue {
+function createBodyQueue(
+  shared: Shared,
+  scope: Scope,
+  giveUp: (error?: unknown) => void,
+  onProgress: () => void = () => {},
+): BodyQueue {
   let puts = Promise.resolve();
   let queuedBytes = 0;
   let heldBytes = 0;
+  let durableBytes = 0;
   let isStopped = false;
 
   /** Async, so that a store that throws is a store that rejects. */
@@ -226,10 +314,17 @@ function createBodyQueue(shared: Shared, scope: Scope, giveUp: (error?: unknown)
           queuedBytes -= bytes;
           shared.queuedBytes -= bytes;
         });
-      puts = Promise.all([puts, settled]).then(() => undefined);
+      puts = Promise.all([puts, settled]).then(() => {
+        if (isStopped) return;
+        durableBytes += bytes;
+        onProgress();
+      });
     },
     count,
     settle: () => puts,
+    get durableBytes() {
+      return durableBytes;
+    },
     stop() {
       isStopped = true;
       count(0);

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { openServerIdentity } from '../../backup/server/identity.ts';
 import { openBackupServer } from '../../backup/server/server.ts';
 import { type HttpProxy, openHttpProxy } from '../../proxy/http/server.ts';
+import { openCacheStore } from '../../proxy/record/cache-store.ts';
+import { recordingPolicy } from '../../proxy/record/policy.ts';
 import { createRecorder } from '../../proxy/record/recorder.ts';
 import type { Recorder } from '../../proxy/record/recording.ts';
 import { systemClock } from '../base/clock.ts';
@@ -10,7 +12,7 @@ import { createDial } from '../base/dial.ts';
 import { systemFiles } from '../base/files.ts';
 import type { Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
-import { openCatalog } from '../catalog/catalog.ts';
+import { type Catalog, openCatalog } from '../catalog/catalog.ts';
 import { createOperator, type Operator } from '../console/operator.ts';
 import { openConsole } from '../console/server.ts';
 import type { ByteStore } from '../store/byte-store.ts';
@@ -61,14 +63,14 @@ async function openRoles(
   const { bytes, records } = await openStores(config, log, closers);
   const identity = await openServerIdentity(systemFiles, dataDirectory);
   const catalog = await openCatalog(records, bytes, systemClock, systemRandom);
-  const { maxBodyBytes } = config.proxy;
-  const recorder = createRecorder({ catalog, clock: systemClock, random: systemRandom, log, maxBodyBytes });
+  const policy = recordingPolicy(config.proxy.record);
+  const recorder = createRecorder({ catalog, clock: systemClock, random: systemRandom, log, policy });
   closers.defer(() => recorder.settle());
   const addresses: { proxy?: ListenAddress; backup?: ListenAddress; console?: ListenAddress } = {};
   const stats: Record<string, () => unknown> = { bytes: () => bytes.stats(), recorder: () => recorder.stats };
 
   if (roles.includes('proxy')) {
-    const proxy = await openProxy(config, log, recorder);
+    const proxy = await openProxy(config, log, catalog, recorder);
     closers.defer(() => proxy.close());
     addresses.proxy = { host: config.proxy.host, port: proxy.address.port };
     stats['proxy'] = () => proxy.stats();
@@ -126,16 +128,30 @@ async function openStores(
   return { bytes, records };
 }
 
-function openProxy(config: Config, log: Log, recorder: Recorder): Promise<HttpProxy> {
-  const { clients, connectPorts, record } = config.proxy;
+function openProxy(config: Config, log: Log, catalog: Catalog, recorder: Recorder): Promise<HttpProxy> {
+  const { clients, connectPorts, connections, connectionsPerClient, cache, page } = config.proxy;
+  const { publicHost, publicPort, port } = config.proxy;
+  const publicAddress = publicHost && { host: publicHost, port: publicPort ?? port };
+  const { enabled: isEnabled, ...cacheSettings } = cache;
   return openHttpProxy({
     listen: config.proxy,
     clients,
     connectPorts,
+    limits: { connections, connectionsPerClient },
     dial: createDial({ allow: config.dial.allow }),
-    recorder: record ? recorder : { begin: () => undefined },
+    recorder,
+    store: openCacheStore(catalog, log),
+    cache: { isEnabled, ...cacheSettings },
+    page: {
+      site: { version: VERSION, ...page, ...(publicAddress && { publicAddress }) },
+      subscriberAt(address) {
+        const subscriber = catalog.subscribers.byAddress(address);
+        return (
+          subscriber && { name: subscriber.name, isRecorded: subscriber.consents.http?.isGiven === true }
+        );
+      },
+    },
     log,
-    version: VERSION,
   });
 }
 

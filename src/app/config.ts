@@ -1,85 +1,93 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseDocument } from 'yaml';
-import { z } from 'zod';
-import { addressRanges } from '../base/address-ranges.ts';
+import type { z } from 'zod';
 import { systemCode, WeirError } from '../base/errors.ts';
+import { CONFIG_KEYS, configSchema } from './config-schema.ts';
 
-const port = z.int().min(0).max(65_535);
-const cidr = z.string().refine(isCidr, 'is not a range like 10.0.0.0/8');
-const listener = (defaultHost: string, defaultPort: number) => ({
-  host: z.string().min(1).default(defaultHost),
-  port: port.default(defaultPort),
-});
-
-/** Everything `weir.yaml` may say. Every key has a default; unknown keys are refused. */
-const schema = z.strictObject({
-  dataDirectory: z.string().min(1).default('./weir-data'),
-  roles: z.array(z.enum(['proxy', 'backup', 'console'])).default(['proxy', 'backup', 'console']),
-  proxy: z
-    .strictObject({
-      ...listener('0.0.0.0', 3128),
-      /** Who may use the proxy. */
-      clients: z
-        .array(cidr)
-        .default(['127.0.0.0/8', '::1/128', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']),
-      connectPorts: z.array(port).default([443]),
-      /** Whether what passes is recorded. */
-      record: z.boolean().default(true),
-      maxBodyBytes: z
-        .int()
-        .positive()
-        .default(16 * 1024 * 1024 * 1024),
-    })
-    .prefault({}),
-  backup: z
-    .strictObject({
-      ...listener('0.0.0.0', 7400),
-      /** The name or address under which agents reach this server; it goes into invitations. */
-      publicHost: z.string().min(1).max(253).default('localhost'),
-      publicPort: port.min(1).optional(),
-    })
-    .prefault({}),
-  console: z.strictObject(listener('127.0.0.1', 7480)).prefault({}),
-  dial: z
-    .strictObject({
-      /** Ranges the proxy may connect to although they are private. */
-      allow: z.array(cidr).default([]),
-    })
-    .prefault({}),
-  store: z
-    .strictObject({
-      /** Free bytes to leave on the disk. Default: 5 %, at least 2 GiB and at most 64. */
-      reserveBytes: z.int().nonnegative().optional(),
-    })
-    .prefault({}),
-});
-
-export type Config = z.output<typeof schema>;
+export type Config = z.output<typeof configSchema>;
 
 /** The file that is read when none is named. */
 export const DEFAULT_CONFIG_PATH = 'weir.yaml';
 
-/** A configuration from what a YAML file holds. Pure. Throws WEIR_CONFIG_INVALID naming key, value and fix. */
-export function parseConfig(text: string, source: string): Config {
-  const raw: unknown = parseYaml(text, source) ?? {};
-  const parsed = schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => describe(issue, raw));
-  throw new WeirError('WEIR_CONFIG_INVALID', `${source}: ${problems.join('; ')}`, {
-    facts: { source, problems },
-  });
+/** What is in force, and where each value comes from. */
+export interface Settings {
+  readonly config: Config;
+  readonly all: readonly Setting[];
 }
 
-/** Reads the named file, or the default one if it is there. The data directory becomes absolute. */
-export async function loadConfig(path: string | undefined): Promise<Config> {
-  const source = path ?? DEFAULT_CONFIG_PATH;
-  const text = await readFile(source, 'utf8').catch((cause: unknown) => {
+export interface Setting {
+  /** As in `proxy.port`. */
+  readonly key: string;
+  /** Undefined where the key is not set and has no default. */
+  readonly value: unknown;
+  readonly source: 'default' | 'file' | 'environment';
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads the named file, or the default one if it is there, and the environment. The data directory becomes absolute. */
+export async function loadSettings(
+  path: string | undefined,
+  environment: Environment = process.env,
+): Promise<Settings> {
+  const file = path ?? DEFAULT_CONFIG_PATH;
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     if (path === undefined && systemCode(cause) === 'ENOENT') return '';
-    throw new WeirError('WEIR_CONFIG_INVALID', `${source} cannot be read`, { cause });
+    throw new WeirError('WEIR_CONFIG_INVALID', `${file} cannot be read`, { cause });
   });
-  const config = parseConfig(text, source);
-  return { ...config, dataDirectory: resolve(config.dataDirectory) };
+  const { config, all } = parseSettings(text, file, environment);
+  const dataDirectory = resolve(config.dataDirectory);
+  return {
+    config: { ...config, dataDirectory },
+    all: all.map(({ key, value, source }) => {
+      return { key, value: key === 'dataDirectory' ? dataDirectory : value, source };
+    }),
+  };
+}
+
+export async function loadConfig(path: string | undefined): Promise<Config> {
+  return (await loadSettings(path)).config;
+}
+
+/**
+ * Settings from what a YAML file holds; a variable of the environment is stronger than the file, the
+ * file than the default. Pure. Throws WEIR_CONFIG_INVALID naming key, value and fix.
+ */
+export function parseSettings(text: string, file: string, environment: Environment = {}): Settings {
+  const written: unknown = parseYaml(text, file) ?? {};
+  const raw = structuredClone(written);
+  const variables = new Map<string, string>();
+  for (const { path, takesText, isList } of CONFIG_KEYS) {
+    const variable = variableOf(path);
+    const value = environment[variable];
+    if (value === undefined || value === '') continue;
+    const yaml = isList && !value.startsWith('[') ? `[${value}]` : value;
+    put(raw, path, takesText ? value : parseYaml(yaml, variable));
+    variables.set(path.join('.'), variable);
+  }
+  const parsed = configSchema.safeParse(raw);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => describe(issue, raw, file, variables));
+    throw new WeirError('WEIR_CONFIG_INVALID', problems.join('; '), { facts: { file, problems } });
+  }
+  const all = CONFIG_KEYS.map(({ path }): Setting => {
+    const key = path.join('.');
+    const fromFile = at(written, path) === undefined ? 'default' : 'file';
+    return { key, value: at(parsed.data, path), source: variables.has(key) ? 'environment' : fromFile };
+  });
+  return { config: parsed.data, all };
+}
+
+/** The configuration of a YAML text alone. */
+export function parseConfig(text: string, file: string): Config {
+  return parseSettings(text, file).config;
+}
+
+/** `proxy.record.minBodyBytes` is `WEIR_PROXY_RECORD_MIN_BODY_BYTES`. */
+export function variableOf(path: readonly string[]): string {
+  const words = path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase());
+  return `WEIR_${words.join('_')}`;
 }
 
 function parseYaml(text: string, source: string): unknown {
@@ -94,23 +102,35 @@ function parseYaml(text: string, source: string): unknown {
   }
 }
 
-function describe(issue: z.core.$ZodIssue, raw: unknown): string {
+function describe(
+  issue: z.core.$ZodIssue,
+  raw: unknown,
+  file: string,
+  variables: ReadonlyMap<string, string>,
+): string {
+  const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
-    return `unknown key ${issue.keys.map((key) => [...issue.path, key].join('.')).join(', ')}: remove it or correct its spelling`;
+    const unknown = issue.keys.map((key) => [...path, key].join('.')).join(', ');
+    return `${file}: unknown key ${unknown}: remove it or correct its spelling`;
   }
-  const value = issue.path.reduce<unknown>((at, key) => (isRecord(at) ? at[String(key)] : undefined), raw);
-  return `${issue.path.join('.') || 'the file'} is ${JSON.stringify(value)}: ${issue.message}`;
+  const key = path.join('.');
+  const [, variable] = [...variables].find(([set]) => key === set || key.startsWith(`${set}.`)) ?? [];
+  const source = variable === undefined ? file : `environment ${variable}`;
+  return `${source}: ${key || 'the file'} is ${JSON.stringify(at(raw, path))}: ${issue.message}`;
+}
+
+function at(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((below, key) => (isRecord(below) ? below[key] : undefined), value);
+}
+
+/** Sets a value below; where the file has something else than keys on the way, the schema will refuse that. */
+function put(value: unknown, path: readonly string[], set: unknown): void {
+  const [key, ...rest] = path;
+  if (!isRecord(value) || key === undefined) return;
+  if (rest.length === 0) value[key] = set;
+  else put((value[key] ??= {}), rest, set);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null;
-}
-
-function isCidr(text: string): boolean {
-  try {
-    addressRanges([text]);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -11,7 +11,7 @@ export interface DialPolicy {
  * Not for the public Internet, or a way around the checks: IANA special-purpose registries
  * (RFC 6890), cloud metadata services, and IPv6 ranges that embed an IPv4 address.
  */
-const SPECIAL_PURPOSE = [
+export const SPECIAL_PURPOSE: readonly string[] = [
   '0.0.0.0/8', // unspecified, "this network"
   '10.0.0.0/8',
   '100.64.0.0/10', // carrier-grade NAT

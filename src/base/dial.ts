@@ -41,8 +41,20 @@ const ATTEMPT_TIMEOUT_MS = 3_000;
 const MAX_ATTEMPTS = 8;
 const MAX_ANSWERS = 10_000;
 
+/** A dial function, and the addresses it would choose from. */
+export interface Dialer {
+  readonly dial: Dial;
+  /** All addresses of a name, from the answer a dial would use now; not checked. Fails with WEIR_DIAL_FAILED. */
+  readonly addressesOf: Resolve;
+}
+
 /** Throws WEIR_CONFIG_INVALID when a range is malformed. */
 export function createDial(settings: DialSettings): Dial {
+  return createDialer(settings).dial;
+}
+
+/** Throws WEIR_CONFIG_INVALID when a range is malformed. */
+export function createDialer(settings: DialSettings): Dialer {
   const isDialable = dialPolicy(settings);
   const answersOf = cachedAnswers(
     settings.resolve ?? systemResolve,
@@ -51,9 +63,17 @@ export function createDial(settings: DialSettings): Dial {
   const timeoutMs = settings.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const clock = settings.clock ?? systemClock;
 
-  return async (host, port, { allowHalfOpen = false } = {}) => {
+  async function addressesOf(host: string): Promise<readonly string[]> {
+    return isIP(host) === 0 ? within(timeoutMs, host, answersOf(host)) : [host];
+  }
+
+  async function dial(
+    host: string,
+    port: number,
+    { allowHalfOpen = false }: DialOptions = {},
+  ): Promise<Socket> {
     const deadlineMs = clock.monotonicMs() + timeoutMs;
-    const addresses = isIP(host) === 0 ? await within(timeoutMs, host, answersOf(host)) : [host];
+    const addresses = await addressesOf(host);
     const denied = addresses.find((address) => !isDialable(address));
     if (denied !== undefined) {
       const facts = { host, port, address: denied };
@@ -70,7 +90,9 @@ export function createDial(settings: DialSettings): Dial {
         cause,
       });
     });
-  };
+  }
+
+  return { dial, addressesOf };
 }
 
 /** Concurrent questions for one name share one lookup; failures are not kept. */

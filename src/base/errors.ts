@@ -12,7 +12,7 @@ interface Meaning {
 export const ERRORS = {
   WEIR_INTERNAL: meaning(1, 500, 'This is a defect in Weir. Please report it with the log around this time.'),
   WEIR_USAGE: meaning(2, 400, 'See `weir help`.'),
-  WEIR_CONFIG_INVALID: meaning(2, 400, 'Correct the key named above in the configuration file.'),
+  WEIR_CONFIG_INVALID: meaning(2, 400, 'Correct the key named above, in the configuration file or in the environment. docs/weir.yaml shows them all.'),
   WEIR_NOT_ENROLLED: meaning(10, 401, 'Ask your provider for an invitation, then run `weir setup --invite …`.'),
   WEIR_ALREADY_ENROLLED: meaning(2, 409, 'This device is enrolled already. Pass --again to enrol it anew.'),
   WEIR_INVITATION_INVALID: meaning(12, 403, 'Invitations work once and end. Ask your provider for a new one.'),
@@ -60,7 +60,13 @@ export const ERRORS = {
   WEIR_DIAL_FAILED: meaning(1, 502, 'The origin cannot be reached. Check the name and try again.'),
   WEIR_PROXY_CLIENT_REFUSED: meaning(1, 403, 'This address may not use the proxy. Add its range under `proxy.clients`.'),
   WEIR_PROXY_REQUEST_REFUSED: meaning(1, 400, 'The request is ambiguous or malformed and was not passed on.'),
+  WEIR_PROXY_NOT_CACHED: meaning(1, 504, 'The client asked for a cached answer only. Ask without `only-if-cached`.'),
   WEIR_PROXY_UPSTREAM: meaning(1, 502, 'The origin failed in mid-answer. Try again.'),
+  WEIR_REDIRECT_UNAVAILABLE: meaning(1, 503, 'Run `npm install koffi` where Weir is installed, or intercept with TPROXY, which needs no package: see docs/interception.md.'),
+  WEIR_NFT_MISSING: meaning(1, 503, 'Install the packages nftables and iproute2.'),
+  WEIR_NFT_DENIED: meaning(1, 403, 'Run the command as root (or with CAP_NET_ADMIN).'),
+  WEIR_NFT_FAILED: meaning(1, 500, 'Nothing was changed that was in force before. The kernel may lack nf_tables or TPROXY: try --via redirect, or see docs/interception.md.'),
+  WEIR_NFT_UNCONFIRMED: meaning(1, 409, 'Apply again and confirm in time, with Enter or `weir nft confirm` from another shell; --seconds gives you longer.'),
   WEIR_OPERATOR_REFUSED: meaning(12, 401, 'The operator token is in `operator-token` in the data directory, readable by its owner.'),
   WEIR_INTERRUPTED: meaning(130, 499, 'Run the command again: it resumes.'),
 } as const satisfies Record<`WEIR_${string}`, Meaning>;

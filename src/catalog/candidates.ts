@@ -13,6 +13,9 @@ export interface Found {
   readonly ordinal: number;
 }
 
+/** What an object is found by. */
+export type ObjectName = Pick<NewObject, 'level' | 'identifier' | 'sizeBytes' | 'contentId'>;
+
 const LOW = 0xffff_ffffn;
 
 /** What can be found by identifier, of all scopes, in memory. Derived from the records. */
@@ -49,7 +52,10 @@ export class Candidates {
   }
 
   /** Whether the object can be found already, proved if it is to be. */
-  has(scope: Scope, { level, identifier, sizeBytes, contentId, isProved }: NewObject): boolean {
+  has(
+    scope: Scope,
+    { level, identifier, sizeBytes, contentId, isProved }: ObjectName & Pick<NewObject, 'isProved'>,
+  ): boolean {
     const found = this.find(scope, level, identifier, sizeBytes, MAX_CANDIDATES);
     return found.some((one) => (one.isProved || !isProved) && Buffer.from(one.contentId).equals(contentId));
   }

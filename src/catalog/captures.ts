@@ -23,9 +23,15 @@ export interface Capture {
 export interface Captures {
   /**
    * Records a capture whose portions are durable: the object, the holding that says why it is
-   * held, the line in the ledger, and the end of a watch entry that waited for it, in one group.
+   * held, the line in the ledger, the end of a watch entry that waited for it, and what the caller
+   * adds, in one group.
    */
-  record(scope: Scope, object: NewObject, capture: Capture): Promise<{ wasWanted: boolean }>;
+  record(
+    scope: Scope,
+    object: NewObject,
+    capture: Capture,
+    alongside?: readonly Operation[],
+  ): Promise<{ wasWanted: boolean }>;
   /** What the ledger says of a URL that passed to this scope last. */
   lookUp(scope: Scope, url: string): Promise<Capture | undefined>;
 }
@@ -74,7 +80,7 @@ const ledger: Collection<Capture> = {
 
 export function openCaptures(records: Records, contents: Contents, watchList: WatchList): Captures {
   return {
-    async record(scope, object, capture) {
+    async record(scope, object, capture, alongside = []) {
       const urlBytes = Buffer.byteLength(capture.url);
       assert(urlBytes <= MAX_URL_BYTES, `a URL of ${urlBytes} bytes`);
       const kept = { ...capture, etag: cut(capture.etag), lastModified: cut(capture.lastModified) };
@@ -83,6 +89,7 @@ export function openCaptures(records: Records, contents: Contents, watchList: Wa
         putRecord(holdings, Buffer.concat([scope.contentKey(object.contentId), urlHash(capture.url)]), kept),
         putRecord(ledger, ledgerKey(scope, capture.url), kept),
         ...ended,
+        ...alongside,
       ];
       await contents.hold(scope, [object], operations);
       watchList.ended(scope, object.identifier, object.sizeBytes);

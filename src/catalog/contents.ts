@@ -10,7 +10,7 @@ import {
   putRecord,
   type Records,
 } from '../store/records.ts';
-import { Candidates, type Found } from './candidates.ts';
+import { Candidates, type Found, type ObjectName } from './candidates.ts';
 import { type HeldObject, holdObject, listPortions, type NewObject, objectKey, objects } from './objects.ts';
 import { type Scope, scopePrefix } from './scope.ts';
 import { versioned } from './versioned.ts';
@@ -22,6 +22,8 @@ import { versioned } from './versioned.ts';
 export interface Contents {
   /** Objects the identifier may mean, at most `limit`. From memory, without waiting. */
   find(scope: Scope, level: Level, identifier: Identifier, sizeBytes: number, limit: number): Found[];
+  /** Whether the object is held. From memory, without waiting. */
+  isHeld(scope: Scope, object: ObjectName): boolean;
   /** Whether the scope holds any directory. */
   hasDirectories(scope: Scope): boolean;
   /** The portions of each object in order, or undefined for one that is not held. */
@@ -136,6 +138,10 @@ class StoredContents implements Contents {
 
   find(scope: Scope, level: Level, identifier: Identifier, sizeBytes: number, limit: number): Found[] {
     return this.#candidates.find(scope, level, identifier, sizeBytes, limit);
+  }
+
+  isHeld(scope: Scope, object: ObjectName): boolean {
+    return this.#candidates.has(scope, { ...object, isProved: false });
   }
 
   hasDirectories(scope: Scope): boolean {

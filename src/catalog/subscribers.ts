@@ -1,10 +1,17 @@
-import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { WeirError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
-import { type Collection, expectRecord, type Operation, putRecord, type Records } from '../store/records.ts';
+import { expectRecord, type Operation, putRecord, type Records } from '../store/records.ts';
+import { type Answers, type Consents, withAnswers } from './consent.ts';
 import { createScope, SCOPE_KEY_BYTES, type Scope, scopePrefix } from './scope.ts';
+import {
+  changeSubscriber,
+  devices,
+  invitations,
+  type SubscriberRecord,
+  subscriberRecords,
+  tokenKey,
+} from './subscriber-records.ts';
 
 /** A customer of the provider. Its number never changes and is never given again. */
 export interface Subscriber {
@@ -14,7 +21,21 @@ export interface Subscriber {
   readonly createdMs: number;
   /** Source addresses of its traffic, as net.Socket.remoteAddress gives them without a v4-mapped prefix. */
   readonly addresses: readonly string[];
+  readonly consents: Consents;
+  /** Open connections of all its addresses together; undefined leaves it to the configuration. */
+  readonly connections: number | undefined;
   readonly scope: Scope;
+}
+
+/** What the provider changes of a subscriber. What is not named stays. */
+export interface SubscriberChange {
+  /** Suspended subscribers keep everything and can do nothing. */
+  readonly isSuspended?: boolean;
+  /** All of them; canonical. */
+  readonly addresses?: readonly string[];
+  readonly recording?: Answers;
+  /** Null leaves it to the configuration again. */
+  readonly connections?: number | null;
 }
 
 export interface Device {
@@ -23,14 +44,18 @@ export interface Device {
 }
 
 export interface Subscribers {
-  add(name: string, addresses: readonly string[]): Promise<Subscriber>;
+  /** `recording` is the provider's rule for new subscribers. */
+  add(name: string, addresses: readonly string[], recording?: Answers): Promise<Subscriber>;
   list(): readonly Subscriber[];
   byName(name: string): Subscriber | undefined;
   /** Whose traffic this is. From memory, without waiting. */
   byAddress(address: string): Subscriber | undefined;
   scopeOf(number: number): Scope | undefined;
-  /** Suspended subscribers keep everything and can do nothing. */
-  suspend(name: string, isSuspended: boolean): Promise<void>;
+  /**
+   * Changes a subscriber in one step. WEIR_SUBSCRIBER_UNKNOWN, WEIR_ADDRESS_TAKEN. Withdrawn consent
+   * holds for what begins to pass from then on; what was recorded stays, since snapshots may refer to it.
+   */
+  change(name: string, change: SubscriberChange): Promise<Subscriber>;
   /** A token that enrols one device within INVITATION_DAYS days. */
   invite(subscriber: Subscriber): Promise<Buffer>;
   /**
@@ -52,46 +77,8 @@ export const INVITATION_DAYS = 7;
 export const MAX_SUBSCRIBER_NAME_BYTES = 64;
 const TOKEN_BYTES = 32;
 const DAY_MS = 86_400_000;
-
-const subscriberSchema = z.object({
-  number: z.number().int(),
-  name: z.string(),
-  isSuspended: z.boolean(),
-  createdMs: z.number(),
-  addresses: z.array(z.string()),
-  scopeKey: z.string(),
-});
-type SubscriberRecord = z.infer<typeof subscriberSchema>;
-
-const invitationSchema = z.object({
-  subscriber: z.number().int(),
-  expiresMs: z.number(),
-  isUsed: z.boolean(),
-});
-const deviceSchema = z.object({
-  subscriber: z.number().int(),
-  name: z.string(),
-  createdMs: z.number(),
-  isRevoked: z.boolean(),
-});
-
-const subscriberRecords: Collection<SubscriberRecord> = {
-  ...json('subscribers', subscriberSchema),
-  indexes: [
-    { name: 'name', unique: true, keys: ({ name }) => [Buffer.from(name)] },
-    {
-      name: 'address',
-      unique: true,
-      keys: ({ addresses }) => addresses.map((address) => Buffer.from(address)),
-    },
-  ],
-};
-/** Keyed by SHA-256 of the token, so that the records open no door. */
-const invitations = { ...json('invitations', invitationSchema), indexes: [] };
-const devices: Collection<z.infer<typeof deviceSchema>> = {
-  ...json('devices', deviceSchema),
-  indexes: [{ name: 'subscriber', unique: false, keys: ({ subscriber }) => [scopePrefix(subscriber)] }],
-};
+/** A subscriber enrols so that downloads are recorded. Mail takes a consent of its own. */
+const RECORDED_FROM_THE_START: Answers = { http: true };
 
 /** Opens the subscribers. All are held in memory: a provider has thousands, not millions, behind one appliance. */
 export async function openSubscribers(records: Records, clock: Clock, random: Random): Promise<Subscribers> {
@@ -114,15 +101,18 @@ class StoredSubscribers implements Subscribers {
     for (const record of known) this.#remember(record);
   }
 
-  async add(name: string, addresses: readonly string[]): Promise<Subscriber> {
-    this.#checkNew(name, addresses);
+  async add(name: string, addresses: readonly string[], recording?: Answers): Promise<Subscriber> {
+    this.#checkName(name);
+    this.#checkAddresses(addresses, undefined);
+    const createdMs = this.#clock.wallMs();
     const record: SubscriberRecord = {
       number: Math.max(0, ...this.#byNumber.keys()) + 1,
       name,
       isSuspended: false,
-      createdMs: this.#clock.wallMs(),
+      createdMs,
       addresses: [...new Set(addresses)],
       scopeKey: this.#random(SCOPE_KEY_BYTES).toString('base64'),
+      consents: withAnswers({}, recording ?? RECORDED_FROM_THE_START, 'default', createdMs),
     };
     const key = scopePrefix(record.number);
     await this.#records.write([
@@ -148,11 +138,20 @@ class StoredSubscribers implements Subscribers {
     return this.#byNumber.get(number)?.subscriber.scope;
   }
 
-  async suspend(name: string, isSuspended: boolean): Promise<void> {
+  async change(name: string, change: SubscriberChange): Promise<Subscriber> {
     const record = this.#recordNamed(name);
-    const changed = { ...record, isSuspended };
-    await this.#records.write(change(record, changed));
-    this.#remember(changed);
+    const { isSuspended = record.isSuspended, addresses = record.addresses, recording = {} } = change;
+    const { connections = record.connections ?? null } = change;
+    this.#checkAddresses(addresses, record.number);
+    const changed = {
+      ...record,
+      isSuspended,
+      addresses: [...new Set(addresses)],
+      consents: withAnswers(consentsOf(record), recording, 'operator', this.#clock.wallMs()),
+      connections: connections ?? undefined,
+    };
+    await this.#records.write(changeSubscriber(record, changed));
+    return this.#remember(changed);
   }
 
   async invite(subscriber: Subscriber): Promise<Buffer> {
@@ -194,7 +193,7 @@ class StoredSubscribers implements Subscribers {
       expectRecord(invitations, key, found),
       putRecord(invitations, key, { ...found, isUsed: true }),
       putRecord(devices, tokenKey(token), device),
-      ...change(record, changed),
+      ...changeSubscriber(record, changed),
     ]);
     return { token, subscriber: this.#remember(changed) };
   }
@@ -222,11 +221,12 @@ class StoredSubscribers implements Subscribers {
   }
 
   #remember(record: SubscriberRecord): Subscriber {
-    const { number, name, isSuspended, createdMs, addresses } = record;
+    const { number, name, isSuspended, createdMs, addresses, connections } = record;
+    const consents = consentsOf(record);
     const before = this.#byNumber.get(number)?.subscriber;
     for (const address of before?.addresses ?? []) this.#byAddress.delete(address);
     const scope = before?.scope ?? createScope(number, Buffer.from(record.scopeKey, 'base64'));
-    const subscriber = { number, name, isSuspended, createdMs, addresses, scope };
+    const subscriber = { number, name, isSuspended, createdMs, addresses, consents, connections, scope };
     this.#byNumber.set(number, { subscriber, record });
     for (const address of addresses) this.#byAddress.set(address, subscriber);
     return subscriber;
@@ -239,15 +239,18 @@ class StoredSubscribers implements Subscribers {
     return record;
   }
 
-  #checkNew(name: string, addresses: readonly string[]): void {
+  #checkName(name: string): void {
     if (name === '' || Buffer.byteLength(name) > MAX_SUBSCRIBER_NAME_BYTES) {
       throw new WeirError('WEIR_USAGE', `a subscriber's name has 1 to ${MAX_SUBSCRIBER_NAME_BYTES} bytes`);
     }
     if (this.byName(name) !== undefined)
       throw new WeirError('WEIR_NAME_TAKEN', `there is a subscriber "${name}" already`);
+  }
+
+  #checkAddresses(addresses: readonly string[], number: number | undefined): void {
     for (const address of addresses) {
       const owner = this.#byAddress.get(address);
-      if (owner === undefined) continue;
+      if (owner === undefined || owner.number === number) continue;
       throw new WeirError('WEIR_ADDRESS_TAKEN', `${address} belongs to ${owner.name}`, {
         facts: { address },
       });
@@ -255,23 +258,11 @@ class StoredSubscribers implements Subscribers {
   }
 }
 
+/** A record without consents is of a time when to enrol was to be recorded. */
+function consentsOf({ consents, createdMs }: SubscriberRecord): Consents {
+  return consents ?? withAnswers({}, RECORDED_FROM_THE_START, 'default', createdMs);
+}
+
 function refuseSuspended(name: string): never {
   throw new WeirError('WEIR_SUBSCRIBER_SUSPENDED', `${name} is suspended`);
-}
-
-function change(from: SubscriberRecord, to: SubscriberRecord): Operation[] {
-  const key = scopePrefix(from.number);
-  return [expectRecord(subscriberRecords, key, from), putRecord(subscriberRecords, key, to)];
-}
-
-function tokenKey(token: Uint8Array): Buffer {
-  return createHash('sha256').update(token).digest();
-}
-
-function json<V>(name: string, schema: z.ZodType<V>): Omit<Collection<V>, 'indexes'> {
-  return {
-    name,
-    encode: (value) => Buffer.from(JSON.stringify(value)),
-    decode: (bytes) => schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8'))),
-  };
 }

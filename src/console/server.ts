@@ -49,15 +49,14 @@ function createApp({ operator, token, stats, log }: ConsoleOptions): Express {
     response.json(await operator.listSubscribers());
   });
   app.post('/api/subscribers', async (request, response) => {
-    const { name, addresses } = body(request.body, newSubscriber);
-    response.status(201).json(await operator.addSubscriber(name, addresses));
+    const { name, addresses, recording } = body(request.body, newSubscriber);
+    response.status(201).json(await operator.addSubscriber(name, addresses, recording));
   });
   app.post('/api/subscribers/:name/invitations', async (request, response) => {
     response.status(201).json(await operator.invite(request.params.name));
   });
   app.patch('/api/subscribers/:name', async (request, response) => {
-    await operator.suspend(request.params.name, body(request.body, subscriberChange).isSuspended);
-    response.status(204).end();
+    response.json(await operator.change(request.params.name, body(request.body, subscriberChange)));
   });
   app.delete('/api/subscribers/:name/devices/:device', async (request, response) => {
     response.json({ revoked: await operator.revoke(request.params.name, request.params.device) });
@@ -70,11 +69,22 @@ function createApp({ operator, token, stats, log }: ConsoleOptions): Express {
   return app;
 }
 
+const addresses = z.array(z.string()).max(64);
+/** Consent to mail and FTP has no way in yet. */
+const recording = z.strictObject({ http: z.boolean() });
 const newSubscriber = z.strictObject({
   name: z.string(),
-  addresses: z.array(z.string()).max(64).default([]),
+  addresses: addresses.default([]),
+  recording: recording.exactOptional(),
 });
-const subscriberChange = z.strictObject({ isSuspended: z.boolean() });
+const subscriberChange = z
+  .strictObject({
+    isSuspended: z.boolean().exactOptional(),
+    addresses: addresses.exactOptional(),
+    recording: recording.exactOptional(),
+    connections: z.int().nullable().exactOptional(),
+  })
+  .refine((change) => Object.keys(change).length > 0, 'nothing to change');
 
 function body<T>(raw: unknown, schema: z.ZodType<T>): T {
   const parsed = schema.safeParse(raw);

@@ -19,6 +19,8 @@
  *   programmer errors.
  * - **Order.** Entries of one put that are kept together are read back fast together: callers put
  *   what belongs together in the order in which it will be read.
+ * - **Sweep.** See `sweep`. While one runs everything else goes on, and a `get` that meets it
+ *   returns the bytes or, for an entry that leaves, undefined; never other bytes.
  */
 export interface ByteStore {
   put(entries: readonly Entry[], retention: Retention): Promise<void>;
@@ -30,6 +32,23 @@ export interface ByteStore {
   has(keys: readonly Uint8Array[]): Promise<boolean[]>;
   /** Reads everything and reports what does not match its checksum. Bounded in memory. */
   check(): Promise<CheckReport>;
+  /**
+   * Gives the room of entries that nobody wants any more back to the disk, and moves those that
+   * stay to where their retention is now.
+   *
+   * `mark` is called once and finds out what is wanted, at leisure; the verdict it resolves with is
+   * asked for each entry. An entry leaves only when the verdict says `gone` and no `put` or `has`
+   * has asked for its key since `sweep` was called: what they were told stays true. What leaves is
+   * absent for `get` and `has` at once, and its key may be put again; after a crash in mid-sweep it
+   * may be there again. Everything else is there all along, also through a crash: a copy is durable
+   * before the old one goes.
+   *
+   * Entries put last, in a segment that still grows, and those among others of which few leave may
+   * be passed over; a later sweep finds them. When there is no room for copies their segments are
+   * left as they are. One sweep at a time; a second is a programmer error. Rejects with what `mark`
+   * rejects with (nothing leaves then), WEIR_STORE_FAILED and WEIR_STORE_CLOSED.
+   */
+  sweep(mark: () => Promise<Verdict>, options?: SweepOptions): Promise<SweepReport>;
   stats(): ByteStoreStats;
   /** Finishes what was accepted, then refuses with WEIR_STORE_CLOSED. Idempotent. */
   close(): Promise<void>;
@@ -57,6 +76,24 @@ export type Codec = 'raw' | 'zstd';
 /** `passing`: a capture, the first to go when room is short. `kept`: referred to by a snapshot. */
 export type Retention = 'passing' | 'kept';
 
+/** What becomes of the entry under a key. Fast, synchronous, and must not throw. */
+export type Verdict = (key: Uint8Array) => 'gone' | Retention;
+
+export interface SweepOptions {
+  /** Ends the sweep after the segment at hand; closing the store does too. */
+  readonly signal?: AbortSignal;
+}
+
+export interface SweepReport {
+  /** False when it was stopped, or segments were left for want of room or for damage. */
+  readonly isComplete: boolean;
+  readonly goneEntries: number;
+  /** Entries written anew, of the same retention or of another. */
+  readonly movedEntries: number;
+  /** What there is less on the disk: everything removed without what was moved. */
+  readonly freedBytes: number;
+}
+
 export interface CheckReport {
   readonly entries: number;
   /** Keys whose bytes do not match their checksum; they are quarantined by the check. */
@@ -64,7 +101,11 @@ export interface CheckReport {
 }
 
 export interface ByteStoreStats {
+  /** Distinct keys. */
   readonly entries: number;
+  /** Sums over all that is on the disk, a key that is there twice counted twice. */
   readonly plainBytes: number;
   readonly storedBytes: number;
+  /** Of `storedBytes`, what is kept as `passing`; the rest is `kept`. */
+  readonly passingBytes: number;
 }

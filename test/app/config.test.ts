@@ -1,12 +1,15 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { loadConfig, parseConfig } from '../../src/app/config.ts';
+import { loadConfig, loadSettings, parseConfig, parseSettings, variableOf } from '../../src/app/config.ts';
+import { CONFIG_KEYS } from '../../src/app/config-schema.ts';
 import { createDial } from '../../src/base/dial.ts';
 import { WeirError } from '../../src/base/errors.ts';
 import { mutated, underSeed } from '../base/seeded.ts';
+import { ROOT } from '../house/sources.ts';
 
 /** A value that every key takes. */
 const FULL = `
@@ -17,8 +20,27 @@ proxy:
   port: 3129
   clients: [10.0.0.0/8, 2001:db8::/32, 192.0.2.7]
   connectPorts: [443, 8443]
-  record: false
-  maxBodyBytes: 1000
+  connections: 100
+  connectionsPerClient: 10
+  workers: 2
+  publicHost: proxy.test
+  publicPort: 8080
+  page:
+    providerName: Test Net
+    contact: help@test
+    retention: For ever.
+    agentUrl: https://weir.test/agent
+  via: true
+  forwarded: true
+  transparent: { via: redirect, host: '::', port: 3130 }
+  record:
+    enabled: false
+    newSubscribers: false
+    minBodyBytes: 1 KiB
+    maxBodyBytes: 1000
+    hosts: { exclude: [.Example.org, 10.0.0.1], include: [bücher.example] }
+    mediaTypes: { exclude: [text/HTML, unknown], include: ['image/*'] }
+  cache: { enabled: false, memoryBytes: 1.5GiB, memoryBodyBytes: 500 kB, targetedFields: [CDN-Cache-Control] }
 backup:
   host: '::'
   port: 0
@@ -31,6 +53,7 @@ dial:
   allow: [10.1.0.0/16]
 store:
   reserveBytes: 0
+  passingBytes: 33.5 %
 `;
 
 function refusal(text: string): string {
@@ -66,10 +89,48 @@ const WRONG: Record<string, readonly string[]> = {
     '[example.test]',
     '[10.0.0.0/8/9]',
     '[5]',
+    '[0.0.0.0/0]',
+    "['::/0']",
+    '[10.0.0.0/00]',
   ],
   'proxy.connectPorts': ['443', '[65536]', "['443']"],
-  'proxy.record': ['1', "'yes'", 'null'],
-  'proxy.maxBodyBytes': ['0', '-5', '1.5', "'1 MB'", '1e300'],
+  'proxy.connections': ['0', '65536', "'many'"],
+  'proxy.connectionsPerClient': ['0', '1.5'],
+  'proxy.workers': ['0', '65', 'auto'],
+  'proxy.publicHost': ["''", "'a b'", "'x;y'", "'[::1]'", 'http://x'],
+  'proxy.publicPort': ['0'],
+  'proxy.page': ['true'],
+  'proxy.page.providerName': ["''", '5', `'${'x'.repeat(301)}'`],
+  'proxy.page.agentUrl': ['weir', 'javascript:alert(1)', 'ftp://weir.test'],
+  'proxy.via': ['1', "'no'"],
+  'proxy.forwarded': ["'on'"],
+  'proxy.transparent': [
+    'true',
+    '{ via: tproxy }',
+    '{ via: tproxy, port: 1 }',
+    '{ via: redirect, port: 1, fd: 3 }',
+    '{ via: nat, fd: 3 }',
+  ],
+  'proxy.record': ['1', "'yes'", 'null', 'false'],
+  'proxy.record.enabled': ['1', "'on'"],
+  'proxy.record.newSubscribers': ["'off'"],
+  'proxy.record.minBodyBytes': ['-1', "'-1 MB'"],
+  'proxy.record.maxBodyBytes': [
+    '0',
+    '-5',
+    '1.5',
+    "'1 XB'",
+    "'MiB'",
+    "''",
+    "'99999999 TiB'",
+    '1e300',
+    '.nan',
+    '[1]',
+  ],
+  'proxy.record.hosts.exclude': ["['*.example.org']", '[example.org/x]', "['a:80']", "['']", 'x'],
+  'proxy.record.mediaTypes.include': ["['*/*']", '[html]', "['text/html; q=1']", 'text/html'],
+  'proxy.cache.memoryBytes': ['-1', '50%', 'true'],
+  'proxy.cache.targetedFields': ["['a b']", "['']", "['a:']"],
   'backup.host': ['5'],
   'backup.port': ['-1', '65536'],
   'backup.publicHost': ['5', "''", 'x'.repeat(254)],
@@ -78,6 +139,7 @@ const WRONG: Record<string, readonly string[]> = {
   'console.port': ['-1', "'x'"],
   'dial.allow': ['10.0.0.0/8', '[nonsense]', "['fe80::1%eth0/64']", "['::ffff:10.0.0.0/104']"],
   'store.reserveBytes': ['-1', '0.5', "'5 %'"],
+  'store.passingBytes': ['0', '0%', '101%', "'%'", '-5%', 'half'],
 };
 
 describe('configuration', () => {
@@ -105,13 +167,39 @@ describe('configuration', () => {
         port: 3129,
         clients: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.7'],
         connectPorts: [443, 8443],
-        record: false,
-        maxBodyBytes: 1000,
+        connections: 100,
+        connectionsPerClient: 10,
+        workers: 2,
+        publicHost: 'proxy.test',
+        publicPort: 8080,
+        page: {
+          providerName: 'Test Net',
+          contact: 'help@test',
+          retention: 'For ever.',
+          agentUrl: 'https://weir.test/agent',
+        },
+        via: true,
+        forwarded: true,
+        transparent: { via: 'redirect', host: '::', port: 3130 },
+        record: {
+          enabled: false,
+          newSubscribers: false,
+          minBodyBytes: 1024,
+          maxBodyBytes: 1000,
+          hosts: { exclude: ['.Example.org', '10.0.0.1'], include: ['bücher.example'] },
+          mediaTypes: { exclude: ['text/HTML', 'unknown'], include: ['image/*'] },
+        },
+        cache: {
+          enabled: false,
+          memoryBytes: 1_610_612_736,
+          memoryBodyBytes: 500_000,
+          targetedFields: ['CDN-Cache-Control'],
+        },
       },
       backup: { host: '::', port: 0, publicHost: 'backup.test', publicPort: 65_535 },
       console: { host: '127.0.0.2', port: 7481 },
       dial: { allow: ['10.1.0.0/16'] },
-      store: { reserveBytes: 0 },
+      store: { reserveBytes: 0, passingBytes: '33.5%' },
     });
   });
 
@@ -121,7 +209,7 @@ describe('configuration', () => {
         const message = refusal(setting(path, value));
         expect(message, value).to.match(/^weir\.yaml: /);
         expect(message, value).to.include(path);
-        expect(message, value).to.match(/ is (?:"|-?\d|\[|\{|true|null|undefined)/);
+        expect(message, value).to.match(/ is (?:"|-?\d|\[|\{|true|false|null|undefined)/);
       }
     });
   }
@@ -141,8 +229,8 @@ describe('configuration', () => {
   });
 
   it('names all that is wrong at once', () => {
-    const message = refusal('proxy: {port: -1, record: 5}\nstroe: {}\n');
-    for (const part of ['proxy.port', 'proxy.record', 'stroe']) expect(message).to.include(part);
+    const message = refusal('proxy: {port: -1, via: 5}\nstroe: {}\n');
+    for (const part of ['proxy.port', 'proxy.via', 'stroe']) expect(message).to.include(part);
   });
 
   it('refuses what is no mapping, no YAML, or several documents', () => {
@@ -210,6 +298,75 @@ describe('configuration', () => {
   });
 });
 
+describe('configuration from the environment', () => {
+  it('is stronger than the file, and the file than the default', () => {
+    const environment = {
+      WEIR_PROXY_PORT: '8080',
+      WEIR_PROXY_CLIENTS: '10.0.0.0/8, fc00::/7',
+      WEIR_ROLES: '[proxy]',
+      WEIR_PROXY_CACHE_MEMORY_BYTES: '1 GiB',
+      WEIR_PROXY_RECORD_MAX_BODY_BYTES: '1000',
+      WEIR_PROXY_PAGE_PROVIDER_NAME: '123',
+      WEIR_PROXY_TRANSPARENT_VIA: 'tproxy',
+      WEIR_PROXY_TRANSPARENT_FD: '3',
+      WEIR_DATA_DIRECTORY: '',
+      WEIR_STATE: 'somebody else’s',
+    };
+    const { config, all } = parseSettings('proxy: {port: 1, via: true}', 'weir.yaml', environment);
+    expect(config.proxy.port).to.equal(8080);
+    expect(config.proxy.clients).to.deep.equal(['10.0.0.0/8', 'fc00::/7']);
+    expect(config.roles).to.deep.equal(['proxy']);
+    expect(config.proxy.cache.memoryBytes).to.equal(1024 ** 3);
+    expect(config.proxy.record.maxBodyBytes).to.equal(1000);
+    expect(config.proxy.page.providerName).to.equal('123');
+    expect(config.proxy.transparent).to.deep.equal({ via: 'tproxy', host: '0.0.0.0', fd: 3 });
+    expect(config.dataDirectory, 'an empty variable is none').to.equal('./weir-data');
+    const sourceOf = (key: string) => all.find((setting) => setting.key === key)?.source;
+    expect(sourceOf('proxy.port')).to.equal('environment');
+    expect(sourceOf('proxy.via')).to.equal('file');
+    expect(sourceOf('dataDirectory')).to.equal('default');
+    expect(sourceOf('backup.publicPort')).to.equal('default');
+  });
+
+  it('is refused by the name of the variable', () => {
+    const refused = (environment: Record<string, string>, text = '') => {
+      try {
+        parseSettings(text, 'weir.yaml', environment);
+        return 'taken';
+      } catch (error) {
+        expect(error).to.be.instanceOf(WeirError).with.property('code', 'WEIR_CONFIG_INVALID');
+        return String(error);
+      }
+    };
+    expect(refused({ WEIR_PROXY_PORT: 'x' })).to.include('WEIR_PROXY_PORT: proxy.port is "x"');
+    expect(refused({ WEIR_PROXY_CLIENTS: 'x' })).to.include('WEIR_PROXY_CLIENTS: proxy.clients.0 is "x"');
+    expect(refused({ WEIR_PROXY_PORT: '{' })).to.include('WEIR_PROXY_PORT is not YAML');
+    expect(refused({ WEIR_PROXY_PORT: '80' }, 'proxy: 5')).to.include('weir.yaml: proxy is 5');
+    expect(refused({ WEIR_PROXY_PORT: '80' }, '5')).to.include('weir.yaml: the file is 5');
+  });
+
+  it('has one variable for every key', () => {
+    const variables = CONFIG_KEYS.map(({ path }) => variableOf(path));
+    expect(new Set(variables).size).to.equal(variables.length);
+    for (const variable of variables) expect(variable).to.match(/^WEIR(?:_[A-Z]+)+$/);
+  });
+});
+
+describe('docs/weir.yaml', () => {
+  const text = readFileSync(join(ROOT, 'docs/weir.yaml'), 'utf8');
+
+  it('sets every default to itself', () => {
+    expect(parseConfig(text, 'docs/weir.yaml')).to.deep.equal(parseConfig('', 'x'));
+  });
+
+  it('names every key, and shows for those without a default what is taken', () => {
+    const uncommented = text.replaceAll(/^( *)#(\w+:)/gm, '$1$2');
+    const { all } = parseSettings(uncommented.replace(/^ *fd: 3 .*\n/m, ''), 'docs/weir.yaml');
+    const missing = all.filter(({ source }) => source === 'default').map(({ key }) => key);
+    expect(missing, 'the other way').to.deep.equal(['proxy.transparent.fd']);
+  });
+});
+
 describe('configuration file', () => {
   let directory: string;
   beforeEach(async () => {
@@ -221,6 +378,9 @@ describe('configuration file', () => {
     const path = join(directory, 'other.yaml');
     await writeFile(path, 'dataDirectory: data\n');
     expect((await loadConfig(path)).dataDirectory).to.equal(resolve('data'));
+    const { config, all } = await loadSettings(path, { WEIR_CONSOLE_PORT: '1' });
+    expect(config.console.port).to.equal(1);
+    expect(all.find(({ key }) => key === 'dataDirectory')?.value).to.equal(resolve('data'));
   });
 
   it('must be there when it is named', async () => {

@@ -5,6 +5,7 @@ import { enrolDevice } from '../../backup/agent/enrol.ts';
 import type { Enrolment } from '../../backup/agent/session.ts';
 import { openServerIdentity } from '../../backup/server/identity.ts';
 import { openBackupServer } from '../../backup/server/server.ts';
+import { recordingPolicy } from '../../proxy/record/policy.ts';
 import { createRecorder } from '../../proxy/record/recorder.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createClosers } from '../../src/base/closers.ts';
@@ -17,6 +18,7 @@ import type { Subscriber } from '../../src/catalog/subscribers.ts';
 import type { Level } from '../../src/content/identifier.ts';
 import { openEmbeddedByteStore } from '../../src/store/embedded/byte-store.ts';
 import { openEmbeddedRecords } from '../../src/store/embedded/records.ts';
+import { RECORD_ALL } from '../proxy/record/record-all.ts';
 
 /** A temporary directory that is removed at the end. */
 export async function temporaryDirectory(): Promise<{ path: string } & AsyncDisposable> {
@@ -68,7 +70,7 @@ export async function openProvider(
   const opened = await openCatalog(records, bytes, systemClock, systemRandom);
   const catalog = { ...opened, contents: watched(opened.contents, watching) };
   const parts = { catalog, clock: systemClock, random, log: silentLog };
-  const recorder = createRecorder({ ...parts, maxBodyBytes: 2 ** 40 });
+  const recorder = createRecorder({ ...parts, policy: recordingPolicy(RECORD_ALL) });
   closers.defer(() => recorder.settle());
   const server = await openBackupServer({ ...parts, listen: { host: '127.0.0.1', port }, identity });
   closers.defer(() => server.close());
@@ -89,10 +91,15 @@ export async function openProvider(
       return (await enrolDevice(await provider.invite(subscriber), 'laptop')).enrolment;
     },
     async pass(clientAddress, url, passing) {
-      const about = { etag: undefined, lastModified: undefined, isSharedCacheable: false };
+      const about = {
+        mediaType: undefined,
+        etag: undefined,
+        lastModified: undefined,
+        isSharedCacheable: false,
+      };
       const recording = recorder.begin({ clientAddress, url, sizeBytes: passing.length, ...about });
       recording?.write(passing);
-      recording?.finish();
+      void recording?.finish();
       await recorder.settle();
     },
     get sessions() {

@@ -72,10 +72,10 @@ describe('refusals', () => {
 
   it('a suspended subscriber ends at the greeting and goes on when resumed', async () => {
     const device = testDevice(await provider.enrol('ada'), directory.path, [home]);
-    await provider.catalog.subscribers.suspend('ada', true);
+    await provider.catalog.subscribers.change('ada', { isSuspended: true });
     for (let time = 0; time <= MAX_REFUSALS; time++)
       expect(await codeOf(device.backup())).to.equal('WEIR_SUBSCRIBER_SUSPENDED');
-    await provider.catalog.subscribers.suspend('ada', false);
+    await provider.catalog.subscribers.change('ada', { isSuspended: false });
     expect(await codeOf(device.backup())).to.equal(undefined);
   });
 

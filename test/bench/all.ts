@@ -6,6 +6,8 @@ const BENCHES: Readonly<Record<string, readonly [file: string, run: string]>> = 
   chunker: ['chunker', 'runChunker'],
   store: ['store', 'runStore'],
   proxy: ['proxy-cpu', 'runProxyCpu'],
+  cache: ['cache', 'runCache'],
+  slow: ['slow', 'runSlow'],
   speed: ['speed', 'runSpeed'],
   uplink: ['uplink', 'runUplink'],
 };

@@ -1,12 +1,9 @@
 import { strict as assert } from 'node:assert';
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import { type BenchProcess, startProcess } from './bench-process.ts';
 import { printRecordCosts } from './record-cost.ts';
 import { comparisonTable } from './table.ts';
 
@@ -37,14 +34,14 @@ const KINDS = ['plain', 'watching', 'recording'] as const;
  */
 export async function runProxyCpu(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'weir-bench-'));
-  const roles: Role[] = [];
+  const roles: BenchProcess[] = [];
   try {
-    const origin = await start('origin');
+    const origin = await startProcess('proxy-process', 'origin');
     roles.push(origin);
-    for (const kind of KINDS) roles.push(await start(kind, join(directory, kind)));
+    for (const kind of KINDS) roles.push(await startProcess('proxy-process', kind, join(directory, kind)));
     for (const load of LOADS) console.log(await measureLoad(origin, roles.slice(1), load));
   } finally {
-    await Promise.all(roles.map(stop));
+    await Promise.all(roles.map((role) => role.stop()));
     await rm(directory, { recursive: true });
   }
   await printRecordCosts();
@@ -55,7 +52,11 @@ interface Load {
   readonly answers: number;
 }
 
-async function measureLoad(origin: Role, proxies: readonly Role[], load: Load): Promise<string> {
+async function measureLoad(
+  origin: BenchProcess,
+  proxies: readonly BenchProcess[],
+  load: Load,
+): Promise<string> {
   const columns = CASES.map(({ name }) => name);
   const rows = KINDS.map((name) => ({
     name,
@@ -79,59 +80,23 @@ async function measureLoad(origin: Role, proxies: readonly Role[], load: Load): 
 let answersSoFar = 0;
 
 async function cpuPerAnswer(
-  origin: Role,
-  proxy: Role,
+  origin: BenchProcess,
+  proxy: BenchProcess,
   { sizeBytes, answers }: Load,
   { path, isNew, counter }: (typeof CASES)[number],
 ): Promise<number> {
   const agent = new Agent({ keepAlive: true });
   const url = `http://127.0.0.1:${origin.port}/${path}/${sizeBytes}`;
   await fetchThrough(proxy.port, `${url}/0`, agent);
-  const before = await usedBy(proxy);
+  const before = await proxy.used();
   for (let i = 0; i < answers; i++)
     await fetchThrough(proxy.port, `${url}/${isNew ? ++answersSoFar : 0}`, agent);
-  const after = await usedBy(proxy);
+  const after = await proxy.used();
   agent.destroy();
   const done = after.stats[counter];
   if (done !== undefined)
     assert.equal(done - (before.stats[counter] ?? 0), answers, `${counter} by the recorder`);
   return (after.cpuMs - before.cpuMs) / answers;
-}
-
-interface Role {
-  readonly child: ChildProcess;
-  readonly port: number;
-}
-
-const listening = z.object({ port: z.number() });
-const used = z.object({ cpuMs: z.number(), stats: z.record(z.string(), z.number()) });
-
-async function start(...args: string[]): Promise<Role> {
-  const child = fork(fileURLToPath(new URL('proxy-process.js', import.meta.url)), args);
-  return { child, ...listening.parse(await nextMessage(child)) };
-}
-
-async function stop({ child }: Role): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
-  child.disconnect();
-  await ended;
-}
-
-async function usedBy({ child }: Role): Promise<z.infer<typeof used>> {
-  child.send('used');
-  return used.parse(await nextMessage(child));
-}
-
-function nextMessage(child: ChildProcess): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const onExit = (code: number | null) => reject(new Error(`a bench process ended with ${code}`));
-    child.once('exit', onExit);
-    child.once('message', (message) => {
-      child.off('exit', onExit);
-      resolve(message);
-    });
-  });
 }
 
 function fetchThrough(port: number, path: string, agent: Agent): Promise<void> {

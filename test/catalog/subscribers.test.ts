@@ -1,21 +1,29 @@
 import { expect } from 'chai';
 import { systemRandom } from '../../src/base/random.ts';
+import { scopePrefix } from '../../src/catalog/scope.ts';
+import { subscriberRecords } from '../../src/catalog/subscriber-records.ts';
 import { openSubscribers, type Subscriber, type Subscribers } from '../../src/catalog/subscribers.ts';
 import { openMemoryRecords } from '../../src/store/memory/records.ts';
-import type { Records } from '../../src/store/records.ts';
+import { putRecord, type Records } from '../../src/store/records.ts';
 import { codeOf, EMBEDDED, type ManualClock, MEMORY, manualClock } from './opened-catalog.ts';
 
 const DAY_MS = 86_400_000;
 
-function withoutScope({
-  number,
-  name,
-  isSuspended,
-  createdMs,
-  addresses,
-}: Subscriber): Omit<Subscriber, 'scope'> {
-  return { number, name, isSuspended, createdMs, addresses };
+function withoutScope(subscriber: Subscriber): Omit<Subscriber, 'scope'> {
+  const { scope, ...rest } = subscriber;
+  expect(scope.number).to.equal(subscriber.number);
+  return rest;
 }
+
+/** What the version before consents and connections wrote. */
+const FORMER_RECORD = {
+  number: 1,
+  name: 'ada',
+  isSuspended: false,
+  createdMs: 1_700_000_000_000,
+  addresses: ['10.0.0.1'],
+  scopeKey: Buffer.alloc(32, 5).toString('base64'),
+};
 
 for (const drivers of [MEMORY, EMBEDDED]) {
   describe(`subscribers over ${drivers.name} records`, () => {
@@ -148,17 +156,19 @@ for (const drivers of [MEMORY, EMBEDDED]) {
       const ada = await subscribers.add('ada', ['10.0.0.1']);
       const { token } = await subscribers.enrol(await subscribers.invite(ada), 'pc', undefined);
       const invitation = await subscribers.invite(ada);
-      await subscribers.suspend('ada', true);
+      await subscribers.change('ada', { isSuspended: true });
       expect(subscribers.byAddress('10.0.0.1')?.isSuspended).to.equal(true);
       expect(await codeOf(subscribers.authenticate(token))).to.equal('WEIR_SUBSCRIBER_SUSPENDED');
       expect(await codeOf(subscribers.enrol(invitation, 'x', undefined))).to.equal(
         'WEIR_SUBSCRIBER_SUSPENDED',
       );
-      await subscribers.suspend('ada', false);
+      await subscribers.change('ada', { isSuspended: false });
       await subscribers.authenticate(token);
       await subscribers.enrol(invitation, 'x', undefined);
       expect(subscribers.byName('ada')?.scope).to.equal(ada.scope);
-      expect(await codeOf(subscribers.suspend('nobody', true))).to.equal('WEIR_SUBSCRIBER_UNKNOWN');
+      expect(await codeOf(subscribers.change('nobody', { isSuspended: true }))).to.equal(
+        'WEIR_SUBSCRIBER_UNKNOWN',
+      );
     });
 
     it('stay suspended when a device enrols at the same time', async () => {
@@ -166,7 +176,7 @@ for (const drivers of [MEMORY, EMBEDDED]) {
       const invitations = [await subscribers.invite(ada), await subscribers.invite(ada)] as const;
       await Promise.allSettled([
         subscribers.enrol(invitations[0], 'before', '10.0.0.1'),
-        subscribers.suspend('ada', true),
+        subscribers.change('ada', { isSuspended: true }),
         subscribers.enrol(invitations[1], 'after', undefined),
       ]);
       const isStored = (await open((await opened.reopen()).records)).byName('ada')?.isSuspended;
@@ -174,12 +184,78 @@ for (const drivers of [MEMORY, EMBEDDED]) {
       expect(isStored).to.equal(true);
     });
 
+    it('are recorded by http from the start, unless the provider or they say otherwise', async () => {
+      const startMs = clock.wallMs();
+      const ada = await subscribers.add('ada', []);
+      expect(ada.consents).to.deep.equal({ http: { isGiven: true, timeMs: startMs, by: 'default' } });
+      const bob = await subscribers.add('bob', [], { http: false });
+      expect(bob.consents).to.deep.equal({ http: { isGiven: false, timeMs: startMs, by: 'default' } });
+      clock.advance(1000);
+      const out = await subscribers.change('ada', { recording: { http: false } });
+      const withdrawn = { http: { isGiven: false, timeMs: startMs + 1000, by: 'operator' } };
+      expect(out.consents).to.deep.equal(withdrawn);
+      clock.advance(1000);
+      await subscribers.change('ada', { recording: { http: false } });
+      expect(subscribers.byName('ada')?.consents, 'the time of the first answer').to.deep.equal(withdrawn);
+      const mailed = await subscribers.change('ada', { recording: { smtp: true } });
+      expect(mailed.consents).to.deep.equal({
+        ...withdrawn,
+        smtp: { isGiven: true, timeMs: startMs + 2000, by: 'operator' },
+      });
+      expect((await open((await opened.reopen()).records)).byName('ada')?.consents).to.deep.equal(
+        mailed.consents,
+      );
+    });
+
+    it('change their addresses, each staying with one of them', async () => {
+      const ada = await subscribers.add('ada', ['10.0.0.1', '10.0.0.2']);
+      await subscribers.add('bob', ['10.0.0.3']);
+      await subscribers.change('ada', { addresses: ['10.0.0.2', '10.0.0.4', '10.0.0.4'] });
+      expect(subscribers.byName('ada')?.addresses).to.deep.equal(['10.0.0.2', '10.0.0.4']);
+      expect(subscribers.byAddress('10.0.0.1')).to.equal(undefined);
+      expect(subscribers.byAddress('10.0.0.4')?.scope).to.equal(ada.scope);
+      expect(await codeOf(subscribers.change('bob', { addresses: ['10.0.0.1', '10.0.0.4'] }))).to.equal(
+        'WEIR_ADDRESS_TAKEN',
+      );
+      expect(subscribers.byName('bob')?.addresses).to.deep.equal(['10.0.0.3']);
+      await subscribers.change('ada', { addresses: [] });
+      await subscribers.change('bob', { addresses: ['10.0.0.4'] });
+      expect(subscribers.byAddress('10.0.0.4')?.name).to.equal('bob');
+      const again = await open((await opened.reopen()).records);
+      expect(again.list().map(({ addresses }) => addresses)).to.deep.equal([[], ['10.0.0.4']]);
+    });
+
+    it('have connections of their own, or those of the configuration', async () => {
+      expect((await subscribers.add('ada', [])).connections).to.equal(undefined);
+      expect((await subscribers.change('ada', { connections: 5 })).connections).to.equal(5);
+      expect((await subscribers.change('ada', { isSuspended: true })).connections).to.equal(5);
+      const again = await open((await opened.reopen()).records);
+      expect(again.byName('ada')?.connections).to.equal(5);
+      expect((await again.change('ada', { connections: null })).connections).to.equal(undefined);
+      expect(await codeOf(again.change('nobody', { connections: 1 }))).to.equal('WEIR_SUBSCRIBER_UNKNOWN');
+    });
+
+    it('of a former version open, are recorded as they were, and can be changed', async () => {
+      const encode = (record: typeof FORMER_RECORD) => Buffer.from(JSON.stringify(record));
+      const former = { ...subscriberRecords, encode };
+      await opened.stores.records.write([putRecord(former, scopePrefix(1), FORMER_RECORD)]);
+      const again = await open(opened.stores.records);
+      const http = { isGiven: true, timeMs: FORMER_RECORD.createdMs, by: 'default' };
+      expect(again.byAddress('10.0.0.1')?.consents).to.deep.equal({ http });
+      await again.change('ada', { connections: 5 });
+      await again.change('ada', { recording: { http: false } });
+      const last = await open((await opened.reopen()).records);
+      await last.change('ada', { isSuspended: true });
+      expect(last.byName('ada')).to.deep.include({ isSuspended: true, connections: 5 });
+      expect(last.byName('ada')?.consents.http?.isGiven).to.equal(false);
+    });
+
     it('are the same when they are opened again', async () => {
       const ada = await subscribers.add('ada', ['10.0.0.1']);
       await subscribers.add('bob', ['10.0.0.2']);
       const { token } = await subscribers.enrol(await subscribers.invite(ada), 'pc', '10.0.0.3');
       const open2 = await subscribers.invite(ada);
-      await subscribers.suspend('bob', true);
+      await subscribers.change('bob', { isSuspended: true });
       const before = subscribers.list().map(withoutScope);
       const again = await open((await opened.reopen()).records);
       expect(again.list().map(withoutScope)).to.deep.equal(before);

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { expect } from 'chai';
 import { type ErrorCode, WeirError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
-import { createOperator } from '../../src/console/operator.ts';
+import { createOperator, MAX_SUBSCRIBER_CONNECTIONS } from '../../src/console/operator.ts';
 import { type ConsoleServer, MAX_API_BODY_BYTES, openConsole } from '../../src/console/server.ts';
 import { decodeInvitation } from '../../src/wire/invitation.ts';
 import { codeOf, type OpenedCatalog, openTestCatalog } from '../catalog/opened-catalog.ts';
@@ -142,6 +142,8 @@ describe('console', () => {
         isSuspended: false,
         createdMs: opened.clock.wallMs(),
         addresses: subscriber.addresses,
+        consents: { http: { isGiven: true, timeMs: opened.clock.wallMs(), by: 'default' } },
+        connections: null,
       },
     ]);
   });
@@ -213,17 +215,71 @@ describe('console', () => {
     expectError(await ask('POST', '/api/subscribers/%E0%A4%A/invitations'), 400, 'WEIR_USAGE');
   });
 
+  const set = (change: unknown, name = 'ada') => ask('PATCH', `/api/subscribers/${name}`, { body: change });
+
   it('suspends and resumes', async () => {
     await add('ada');
-    const set = (body: unknown, name = 'ada') => ask('PATCH', `/api/subscribers/${name}`, { body });
     const answer = await set({ isSuspended: true });
-    expect([answer.status, answer.text]).to.deep.equal([204, '']);
+    expect([answer.status, JSON.parse(answer.text).isSuspended]).to.deep.equal([200, true]);
     expect(opened.catalog.subscribers.byName('ada')?.isSuspended).to.equal(true);
-    expect((await set({ isSuspended: false })).status).to.equal(204);
+    expect((await set({ isSuspended: false })).status).to.equal(200);
     expect(opened.catalog.subscribers.byName('ada')?.isSuspended).to.equal(false);
-    for (const body of [{}, { isSuspended: 'yes' }, { isSuspended: 1 }, { isSuspended: true, name: 'x' }, []])
-      expectError(await set(body), 400, 'WEIR_USAGE');
     expectError(await set({ isSuspended: true }, 'nobody'), 404, 'WEIR_SUBSCRIBER_UNKNOWN');
+  });
+
+  it('changes what is recorded, addresses and connections in one step', async () => {
+    await add('ada', ['10.0.0.1']);
+    await add('bob', ['10.0.0.2']);
+    const changes = {
+      recording: { http: false },
+      addresses: ['::ffff:10.0.0.3', '2001:DB8::1'],
+      connections: 7,
+    };
+    const answer = await set(changes);
+    expect(answer.status).to.equal(200);
+    const ada = opened.catalog.subscribers.byAddress('10.0.0.3');
+    expect(ada).to.deep.include({ addresses: ['10.0.0.3', '2001:db8::1'], connections: 7 });
+    expect(ada?.consents.http).to.deep.include({ isGiven: false, by: 'operator' });
+    expect(JSON.parse(answer.text)).to.deep.include({ connections: 7, consents: ada?.consents });
+    expectError(await set({ connections: 9, addresses: ['10.0.0.2'] }), 409, 'WEIR_ADDRESS_TAKEN');
+    expect(opened.catalog.subscribers.byName('ada')?.connections, 'all or nothing').to.equal(7);
+    expect(JSON.parse((await set({ connections: null })).text).connections).to.equal(null);
+  });
+
+  it('refuses changes that are none, wrong or unknown', async () => {
+    await add('ada', ['10.0.0.1']);
+    const before = opened.catalog.subscribers.byName('ada');
+    for (const change of [
+      {},
+      [],
+      { isSuspended: 'yes' },
+      { isSuspended: 1 },
+      { isSuspended: true, name: 'x' },
+      { connections: 0 },
+      { connections: -1 },
+      { connections: 1.5 },
+      { connections: MAX_SUBSCRIBER_CONNECTIONS + 1 },
+      { addresses: ['10.0.0.0/8'] },
+      { addresses: null },
+      { recording: true },
+      { recording: {} },
+      { recording: { http: 'off' } },
+      { recording: { smtp: true } },
+      { consents: {} },
+    ])
+      expectError(await set(change), 400, 'WEIR_USAGE');
+    expect(opened.catalog.subscribers.byName('ada')).to.deep.equal(before);
+  });
+
+  it('adds a subscriber whose downloads are not recorded, by its own rule or the provider’s', async () => {
+    await ask('POST', '/api/subscribers', { body: { name: 'ada', recording: { http: false } } });
+    expect(opened.catalog.subscribers.byName('ada')?.consents.http?.isGiven).to.equal(false);
+    const provider = { host: 'backup.test', port: 7400, pin: Buffer.alloc(32, 7) };
+    const strict = createOperator(opened.catalog, provider, { http: false });
+    await strict.addSubscriber('bob', []);
+    await strict.addSubscriber('cid', [], { http: true });
+    const given = opened.catalog.subscribers.list().map(({ consents }) => consents.http?.isGiven);
+    expect(given).to.deep.equal([false, false, true]);
   });
 
   it('revokes the tokens of a device', async () => {

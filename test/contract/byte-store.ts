@@ -2,11 +2,20 @@ import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { zstdDecompress } from '../../src/base/compress.ts';
 import { type ErrorCode, WeirError } from '../../src/base/errors.ts';
-import { type ByteStore, type Entry, MAX_ENTRY_BYTES, MAX_PUT_BYTES } from '../../src/store/byte-store.ts';
+import {
+  type ByteStore,
+  type Entry,
+  MAX_ENTRY_BYTES,
+  MAX_PUT_BYTES,
+  type Retention,
+  type Verdict,
+} from '../../src/store/byte-store.ts';
 
 /** A store under test, and what can be done to it from outside. */
 export interface OpenedByteStore {
   readonly store: ByteStore;
+  /** What was put can leave in a sweep once as much was put behind it under the same retention. */
+  readonly sealedAfterBytes: number;
   /** From now on there is room for nothing, or for anything again. */
   readonly setFull: (isFull: boolean) => void;
   /** Closes whatever is open and removes it. */
@@ -30,13 +39,18 @@ export function byteStoreContract(name: string, open: () => Promise<OpenedByteSt
     readingTests(() => opened().store);
     boundsTests(() => opened().store);
     roomTests(opened);
+    sweepTests(opened);
   });
 }
 
 /** What it promises of stores on a disk. */
 export function diskByteStoreContract(name: string, open: () => Promise<OpenedDiskByteStore>): void {
   byteStoreContract(name, open);
-  describe(`${name}: byte store contract on a disk`, () => failureTests(openedForEach(open)));
+  describe(`${name}: byte store contract on a disk`, () => {
+    const opened = openedForEach(open);
+    failureTests(opened);
+    diskSweepTests(opened);
+  });
 }
 
 function openedForEach<T extends OpenedByteStore>(open: () => Promise<T>): () => T {
@@ -191,6 +205,208 @@ function roomTests(opened: () => OpenedByteStore): void {
       refused.map(({ bytes }) => bytes),
     );
   });
+}
+
+function sweepTests(opened: () => OpenedByteStore): void {
+  it('lets go what is gone and keeps the rest, and gives the room back', async () => {
+    const { store } = opened();
+    const [gone, kept] = [sampleEntries(), sampleEntries()];
+    await putSealed(opened(), [...gone, ...kept], 'passing');
+    const before = store.stats();
+    const report = await store.sweep(async () => verdictOf(gone, 'passing'));
+    expect(report).to.include({ isComplete: true, goneEntries: gone.length });
+    await expectThere(store, gone, false);
+    await expectThere(store, kept, true);
+    const after = store.stats();
+    expect(after.entries).to.equal(before.entries - gone.length);
+    expect(after.plainBytes).to.equal(before.plainBytes - sumBytes(gone));
+    expect(before.storedBytes - after.storedBytes).to.be.within(1, report.freedBytes);
+    expect((await store.check()).corrupt).to.deep.equal([]);
+  });
+
+  it('takes what was swept anew', async () => {
+    const { store } = opened();
+    const gone = sampleEntries();
+    await putSealed(opened(), gone, 'passing');
+    await store.sweep(async () => verdictOf(gone, 'passing'));
+    await expectThere(store, gone, false);
+    await store.put(gone, 'kept');
+    await expectThere(store, gone, true);
+  });
+
+  it('moves what is kept by now, and counts the two retentions apart', async () => {
+    const { store } = opened();
+    const entries = sampleEntries();
+    await putSealed(opened(), entries, 'passing');
+    const before = store.stats();
+    expect(before.passingBytes).to.equal(before.storedBytes);
+    const report = await store.sweep(async () => () => 'kept');
+    expect(report.movedEntries).to.be.at.least(entries.length);
+    await expectThere(store, entries, true);
+    const after = store.stats();
+    expect(after).to.include({ entries: before.entries, storedBytes: before.storedBytes });
+    expect(after.passingBytes).to.be.lessThan(before.passingBytes);
+    await putSealed(opened(), [], 'kept');
+    await store.sweep(async () => verdictOf(entries, 'kept'));
+    await expectThere(store, entries, false);
+  });
+
+  it('spares what put or has asked for since it was called, before the mark and behind it', async () => {
+    const { store } = opened();
+    const [put, asked, late, gone] = [sampleEntries(), sampleEntries(), sampleEntries(), sampleEntries()];
+    const fresh = sampleEntries();
+    await putSealed(opened(), [...put, ...asked, ...late, ...gone], 'passing');
+    const verdict = verdictOf([...put, ...asked, ...late, ...gone, ...fresh], 'passing');
+    const sweeping = store.sweep(async () => {
+      await putSealed(opened(), fresh, 'passing');
+      await store.put(put, 'passing');
+      expect(await store.has(keysOf(asked))).to.deep.equal(asked.map(() => true));
+      return verdict;
+    });
+    expect(await store.has(keysOf(late))).to.deep.equal(late.map(() => true));
+    await sweeping;
+    for (const spared of [put, asked, late, fresh]) await expectThere(store, spared, true);
+    await expectThere(store, gone, false);
+  });
+
+  it('answers truly while it runs: what is told to be there stays, what is not can be put', async () => {
+    const { store } = opened();
+    const entries = Array.from({ length: 60 }, () => entryOf(randomBytes(32), randomBytes(3000)));
+    await putSealed(opened(), entries, 'passing');
+    const half = entries.filter((_, n) => n % 2 === 0);
+    const others = entries.filter((_, n) => n % 2 === 1);
+    const state = { isSwept: false };
+    const sweeping = store.sweep(async () => verdictOf(half, 'passing')).then(() => (state.isSwept = true));
+    for (let round = 0; !state.isSwept || round < 20; round++) {
+      const entry = half[round % half.length] ?? entryOf(randomBytes(32), '');
+      const [isThere] = await store.has([entry.key]);
+      if (isThere !== true && round % 3 === 0) await store.put([entry], 'passing');
+      if (isThere === true || round % 3 === 0) expectBytes(await store.get([entry.key]), [entry.bytes]);
+      const [bytes] = await store.get([entry.key]);
+      if (bytes !== undefined) expectBytes([bytes], [entry.bytes]);
+      await expectThere(store, others, true);
+    }
+    await sweeping;
+    await expectThere(store, others, true);
+  });
+
+  it('lets nothing go when the mark fails, and can be swept again', async () => {
+    const { store } = opened();
+    const entries = sampleEntries();
+    await putSealed(opened(), entries, 'passing');
+    await expectCode(
+      'WEIR_INTERNAL',
+      store.sweep(async () => Promise.reject(new WeirError('WEIR_INTERNAL', 'no mark'))),
+    );
+    await expectThere(store, entries, true);
+    expect(await store.sweep(async () => verdictOf(entries, 'passing'))).to.include({ isComplete: true });
+    await expectThere(store, entries, false);
+  });
+
+  it('ends when it is told to, at once when it is told before, and when the store is closed', async () => {
+    const { store } = opened();
+    const entries = sampleEntries();
+    await putSealed(opened(), entries, 'passing');
+    const signal = AbortSignal.abort();
+    const report = await store.sweep(async () => verdictOf(entries, 'passing'), { signal });
+    expect(report).to.deep.equal({ isComplete: false, goneEntries: 0, movedEntries: 0, freedBytes: 0 });
+    await expectThere(store, entries, true);
+    await expectAssertion(
+      (async () => {
+        const sweeping = store.sweep(async () => verdictOf([], 'passing'));
+        await store.sweep(async () => verdictOf([], 'passing')).finally(() => sweeping);
+      })(),
+    );
+    let closing: Promise<void> | undefined;
+    const closed = await store.sweep(async () => {
+      closing = store.close();
+      return verdictOf(entries, 'passing');
+    });
+    expect(closed).to.include({ isComplete: false, goneEntries: 0 });
+    await closing;
+    await expectCode(
+      'WEIR_STORE_CLOSED',
+      store.sweep(async () => () => 'kept'),
+    );
+  });
+}
+
+function diskSweepTests(opened: () => OpenedDiskByteStore): void {
+  it('has after opening again what a sweep left, and the same counts', async () => {
+    const { store, reopen } = opened();
+    const [gone, kept] = [sampleEntries(), sampleEntries()];
+    await putSealed(opened(), [...gone, ...kept], 'passing');
+    await store.sweep(async () => verdictOf(gone, 'kept'));
+    const stats = store.stats();
+    const again = await reopen();
+    await expectThere(again, gone, false);
+    await expectThere(again, kept, true);
+    expect(again.stats()).to.deep.equal(stats);
+  });
+
+  it('moves into the reserve, and leaves for later what finds no room at all', async () => {
+    const { store, setFull } = opened();
+    const [gone, kept] = [sampleEntries(), sampleEntries()];
+    await putSealed(opened(), [...gone, ...kept], 'passing');
+    setFull(true);
+    const report = await store.sweep(async () => verdictOf(gone, 'passing'));
+    expect(report.isComplete).to.equal(false);
+    await expectThere(store, kept, true);
+    setFull(false);
+    expect(await store.sweep(async () => verdictOf(gone, 'passing'))).to.include({ isComplete: true });
+    await expectThere(store, kept, true);
+    await expectThere(store, gone, false);
+    expect((await store.check()).corrupt).to.deep.equal([]);
+  });
+
+  it('leaves a segment with a corrupt entry that should stay, until it is met again', async () => {
+    const { store, corrupt } = opened();
+    const [entry, other] = [entryOf(randomBytes(32), randomBytes(900)), entryOf(randomBytes(32), 'other')];
+    const gone = sampleEntries();
+    await putSealed(opened(), [entry, other, ...gone], 'passing');
+    await corrupt(entry.key);
+    expect(await store.sweep(async () => verdictOf(gone, 'passing'))).to.include({ isComplete: false });
+    expect(await store.has([entry.key, other.key])).to.deep.equal([false, true]);
+    await store.put([entry], 'passing');
+    expect(await store.sweep(async () => verdictOf(gone, 'passing'))).to.include({ isComplete: true });
+    await expectThere(store, [entry, other], true);
+  });
+}
+
+/** Puts entries, and as much behind them as it takes for a sweep to consider them. */
+async function putSealed(
+  { store, sealedAfterBytes }: OpenedByteStore,
+  entries: readonly Entry[],
+  retention: Retention,
+): Promise<void> {
+  await store.put(entries, retention);
+  for (let left = sealedAfterBytes; left > 0; left -= MAX_ENTRY_BYTES)
+    await store.put([entryOf(randomBytes(32), randomBytes(MAX_ENTRY_BYTES))], retention);
+  // A segment is sealed before the next put.
+  if (sealedAfterBytes > 0) await store.put([entryOf(randomBytes(32), 'the next')], retention);
+}
+
+/** These are gone, all others of the retention. */
+function verdictOf(gone: readonly Entry[], retention: Retention): Verdict {
+  const names = new Set(keysOf(gone).map((key) => Buffer.from(key).toString('hex')));
+  return (key) => (names.has(Buffer.from(key).toString('hex')) ? 'gone' : retention);
+}
+
+function keysOf(entries: readonly Entry[]): Uint8Array[] {
+  return entries.map(({ key }) => key);
+}
+
+function sumBytes(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
+async function expectThere(store: ByteStore, entries: readonly Entry[], isThere: boolean): Promise<void> {
+  const keys = keysOf(entries);
+  expectBytes(
+    await store.get(keys),
+    entries.map(({ bytes }) => (isThere ? bytes : undefined)),
+  );
+  expect(await store.has(keys)).to.deep.equal(entries.map(() => isThere));
 }
 
 function failureTests(opened: () => OpenedDiskByteStore): void {

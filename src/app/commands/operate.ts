@@ -1,11 +1,12 @@
-import { z } from 'zod';
-import { isErrorCode, systemCode, WeirError } from '../../base/errors.ts';
+import { WeirError } from '../../base/errors.ts';
 import { silentLog } from '../../base/log.ts';
+import type { Answers } from '../../catalog/consent.ts';
+import type { SubscriberChange } from '../../catalog/subscribers.ts';
 import type { Operator, SubscriberSummary } from '../../console/operator.ts';
 import { openAppliance } from '../appliance.ts';
-import { type Config, loadConfig } from '../config.ts';
-import { readOperatorToken } from '../operator-token.ts';
+import { loadConfig } from '../config.ts';
 import { createOutput, formatTable, formatTime } from '../output.ts';
+import { remoteOperator } from '../remote-operator.ts';
 
 export interface ProviderFlags {
   readonly config?: string;
@@ -15,11 +16,11 @@ export interface ProviderFlags {
 
 export async function addSubscriber(
   name: string,
-  flags: ProviderFlags & { address?: string[] },
+  flags: ProviderFlags & { address?: string[]; recording?: Recording },
 ): Promise<void> {
   const output = createOutput(flags);
   const { invitation } = await withOperator(flags, (operator) =>
-    operator.addSubscriber(name, flags.address ?? []),
+    operator.addSubscriber(name, flags.address ?? [], answers(flags.recording)),
   );
   output.note(`On the device of ${name}, run: weir setup --invite INVITATION`);
   output.result(invitation);
@@ -36,20 +37,61 @@ export async function inviteDevice(name: string, flags: ProviderFlags): Promise<
 export async function listSubscribers(flags: ProviderFlags): Promise<void> {
   const output = createOutput(flags);
   const subscribers = await withOperator(flags, (operator) => operator.listSubscribers());
-  const rows = subscribers.map(({ name, isSuspended, createdMs, addresses }) => [
-    name,
-    isSuspended ? 'suspended' : 'active',
-    formatTime(createdMs),
-    addresses.join(' '),
-  ]);
-  output.result(formatTable([['NAME', 'STATE', 'SINCE (UTC)', 'ADDRESSES'], ...rows]));
+  output.result(tableOf(subscribers));
   for (const subscriber of subscribers) output.json('subscriber', { ...subscriber });
 }
 
+function tableOf(subscribers: readonly SubscriberSummary[]): string {
+  const rows = subscribers.map(({ name, isSuspended, createdMs, addresses, consents, connections }) => [
+    name,
+    isSuspended ? 'suspended' : 'active',
+    consents.http?.isGiven === true ? 'on' : 'off',
+    connections === null ? '' : String(connections),
+    formatTime(createdMs),
+    addresses.join(' '),
+  ]);
+  const titles = ['NAME', 'STATE', 'RECORDING', 'CONNECTIONS', 'SINCE (UTC)', 'ADDRESSES'];
+  return formatTable([titles, ...rows], [3]);
+}
+
+export interface SetFlags extends ProviderFlags {
+  /** All addresses from now on, or false for none. */
+  readonly address?: string[] | false;
+  readonly recording?: Recording;
+  readonly connections?: number | 'default';
+}
+
+export type Recording = 'on' | 'off';
+
+export async function setSubscriber(name: string, flags: SetFlags): Promise<void> {
+  const { address, connections } = flags;
+  const recording = answers(flags.recording);
+  const change = {
+    ...(address === undefined ? {} : { addresses: address === false ? [] : address }),
+    ...(recording === undefined ? {} : { recording }),
+    ...(connections === undefined ? {} : { connections: connections === 'default' ? null : connections }),
+  };
+  if (Object.keys(change).length === 0) throw new WeirError('WEIR_USAGE', 'nothing to set: name an option');
+  await changeSubscriber(name, change, flags);
+  if (flags.recording !== 'off') return;
+  createOutput(flags).note(
+    `What begins to pass to ${name} from now on is not recorded. What was recorded before stays.`,
+  );
+}
+
 export async function suspend(name: string, isSuspended: boolean, flags: ProviderFlags): Promise<void> {
-  await withOperator(flags, (operator) => operator.suspend(name, isSuspended));
-  createOutput(flags).result(`${name} is ${isSuspended ? 'suspended' : 'active'}`);
-  createOutput(flags).json('subscriber', { name, isSuspended });
+  await changeSubscriber(name, { isSuspended }, flags);
+}
+
+async function changeSubscriber(name: string, change: SubscriberChange, flags: ProviderFlags): Promise<void> {
+  const changed = await withOperator(flags, (operator) => operator.change(name, change));
+  const output = createOutput(flags);
+  output.result(tableOf([changed]));
+  output.json('subscriber', { ...changed });
+}
+
+function answers(recording: Recording | undefined): Answers | undefined {
+  return recording === undefined ? undefined : { http: recording === 'on' };
 }
 
 export async function revoke(name: string, device: string, flags: ProviderFlags): Promise<void> {
@@ -72,64 +114,4 @@ async function withOperator<T>(flags: ProviderFlags, action: (operator: Operator
   } finally {
     await appliance[Symbol.asyncDispose]();
   }
-}
-
-/** The operator of the running appliance, or undefined when nothing answers on the console's port. */
-async function remoteOperator(config: Config): Promise<Operator | undefined> {
-  const token = await readOperatorToken(config.dataDirectory);
-  if (token === undefined) return undefined;
-  const base = `http://${config.console.host}:${config.console.port}`;
-  try {
-    await fetch(`${base}/healthz`);
-  } catch (error) {
-    if (isRefused(error)) return undefined;
-    throw error;
-  }
-  const call = caller(base, token);
-  const path = (name: string) => `/api/subscribers/${encodeURIComponent(name)}`;
-  return {
-    addSubscriber: async (name, addresses) =>
-      invitation.parse(await call('POST', '/api/subscribers', { name, addresses })),
-    invite: async (name) => invitation.parse(await call('POST', `${path(name)}/invitations`)),
-    listSubscribers: async () => summaries.parse(await call('GET', '/api/subscribers')),
-    async suspend(name, isSuspended) {
-      await call('PATCH', path(name), { isSuspended });
-    },
-    async revoke(name, device) {
-      const answer = await call('DELETE', `${path(name)}/devices/${encodeURIComponent(device)}`);
-      return z.object({ revoked: z.number() }).parse(answer).revoked;
-    },
-  };
-}
-
-const invitation = z.object({ invitation: z.string() });
-const summaries: z.ZodType<SubscriberSummary[]> = z.array(
-  z.object({
-    number: z.number(),
-    name: z.string(),
-    isSuspended: z.boolean(),
-    createdMs: z.number(),
-    addresses: z.array(z.string()),
-  }),
-);
-
-function caller(
-  base: string,
-  token: string,
-): (method: string, path: string, body?: unknown) => Promise<unknown> {
-  return async (method, path, body) => {
-    const response = await fetch(base + path, {
-      method,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const answer: unknown = response.status === 204 ? undefined : await response.json();
-    if (response.ok) return answer;
-    const { code, message } = z.object({ code: z.string().optional(), message: z.string() }).parse(answer);
-    throw new WeirError(code !== undefined && isErrorCode(code) ? code : 'WEIR_INTERNAL', message);
-  };
-}
-
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && systemCode(error.cause) === 'ECONNREFUSED';
 }

@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
-import type { ProviderFlags } from './operate.ts';
+import { WeirError } from '../../base/errors.ts';
+import { addNftCommand } from './nft.ts';
+import type { ProviderFlags, Recording, SetFlags } from './operate.ts';
 
 /** The commands of the provider's side. */
 export function addProviderCommands(program: Command): void {
@@ -8,12 +10,14 @@ export function addProviderCommands(program: Command): void {
     .description('run the whole appliance: proxy, backup server and console')
     .option('--config <file>', 'configuration file (default: weir.yaml when there is one)')
     .action(async (flags: ProviderFlags) => (await import('./serve.ts')).serve(flags));
+  addNftCommand(program);
 
   const subscriber = program.command('subscriber').description('who may use the appliance');
   withFlags(subscriber.command('add <name>'))
     .description('add a subscriber; prints an invitation to paste on a device')
     .option('--address <address>', 'a source address of the subscriber’s traffic; may be repeated', collect)
-    .action(async (name: string, flags: ProviderFlags & { address?: string[] }) =>
+    .option('--recording <on|off>', 'whether their downloads are recorded (default: as configured)', onOrOff)
+    .action(async (name: string, flags: ProviderFlags & { address?: string[]; recording?: Recording }) =>
       (await import('./operate.ts')).addSubscriber(name, flags),
     );
   withFlags(subscriber.command('invite <name>'))
@@ -24,6 +28,15 @@ export function addProviderCommands(program: Command): void {
   withFlags(subscriber.command('list'))
     .description('all subscribers')
     .action(async (flags: ProviderFlags) => (await import('./operate.ts')).listSubscribers(flags));
+  withFlags(subscriber.command('set <name>'))
+    .description('change a subscriber')
+    .option('--recording <on|off>', 'whether their downloads are recorded from now on', onOrOff)
+    .option('--address <address>', 'the source address of their traffic; repeat it to name several', collect)
+    .option('--no-address', 'no address: that of the next device to enrol becomes theirs')
+    .option('--connections <number>', 'open at once through the proxy, or "default"', connections)
+    .action(async (name: string, flags: SetFlags) =>
+      (await import('./operate.ts')).setSubscriber(name, flags),
+    );
   withFlags(subscriber.command('suspend <name>'))
     .description('refuse everything, keep everything')
     .action(async (name: string, flags: ProviderFlags) =>
@@ -39,6 +52,14 @@ export function addProviderCommands(program: Command): void {
     .action(async (name: string, device: string, flags: ProviderFlags) =>
       (await import('./operate.ts')).revoke(name, device, flags),
     );
+
+  const config = program.command('config').description('what the appliance is told');
+  withFlags(config.command('show'))
+    .description('what is in force, and whether default, file or environment says so')
+    .action(async (flags: ProviderFlags) => (await import('./config.ts')).showConfig(flags));
+  withFlags(config.command('validate'))
+    .description('check without starting')
+    .action(async (flags: ProviderFlags) => (await import('./config.ts')).validateConfig(flags));
 }
 
 function withFlags(command: Command): Command {
@@ -48,7 +69,18 @@ function withFlags(command: Command): Command {
     .option('-q, --quiet', 'nothing but the result');
 }
 
-/** Gathers an option that may be given more than once. */
-function collect(value: string, previous: readonly string[] = []): string[] {
-  return [...previous, value];
+function onOrOff(text: string): Recording {
+  if (text === 'on' || text === 'off') return text;
+  throw new WeirError('WEIR_USAGE', `--recording takes on or off, not "${text}"`);
+}
+
+function connections(text: string): number | 'default' {
+  if (text === 'default') return text;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new WeirError('WEIR_USAGE', `--connections takes a number or "default", not "${text}"`);
+}
+
+/** Gathers an option that may be given more than once; `false` is its negation. */
+function collect(value: string, previous: readonly string[] | false = []): string[] {
+  return [...(previous || []), value];
 }

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Command } from 'commander';
 import type { Overwrite } from '../../../backup/agent/restore.ts';
 import { WeirError } from '../../base/errors.ts';
+import { parseSize } from '../sizes.ts';
 import type { BackupFlags } from './backup.ts';
 import type { RestoreFlags } from './restore.ts';
 import type { SetupFlags } from './setup.ts';
@@ -22,7 +23,7 @@ export function addSubscriberCommands(program: Command): void {
     .option('--exclude <pattern>', 'leave out what matches, as .gitignore reads it; may be repeated', collect)
     .option('--exclude-file <file>', 'read such patterns from a file; may be repeated', collect)
     .option('--exclude-caches', 'leave out directories with a CACHEDIR.TAG')
-    .option('--exclude-larger-than <bytes>', 'leave out larger files', parseSize)
+    .option('--exclude-larger-than <bytes>', 'leave out larger files', readSize)
     .option(
       '--full',
       'read every file again and ask for every one, so that what the provider lost is found and sent',
@@ -64,10 +65,10 @@ function withFlags(command: Command): Command {
     .option('-q, --quiet', 'nothing but the result and errors');
 }
 
-function parseSize(text: string): number {
-  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)([kMGT]?)B?$/.exec(text) ?? [];
-  if (digits === undefined) throw new WeirError('WEIR_USAGE', `"${text}" is not a size like 500M`);
-  return Number(digits) * 1000 ** ' kMGT'.indexOf(unit === '' ? ' ' : unit);
+function readSize(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new WeirError('WEIR_USAGE', `"${text}" is not a size like 500M`);
+  return bytes;
 }
 
 const OVERWRITES: readonly string[] = ['never', 'if-older', 'if-changed', 'always'] satisfies Overwrite[];

@@ -23,6 +23,8 @@ import { FORMAT_VERSION, type StoredRecord } from './segment-format.ts';
 import { createSegmentReader } from './segment-reader.ts';
 import { createSegmentWriter, type SegmentWriter } from './segment-writer.ts';
 import { createSpaceReserve } from './space-reserve.ts';
+import { createSweeper } from './sweep.ts';
+import { createTurns } from './turns.ts';
 import { createWriteHealth } from './write-health.ts';
 
 export interface EmbeddedByteStoreOptions {
@@ -68,6 +70,8 @@ async function openLocked(options: EmbeddedByteStoreOptions, lock: DirectoryLock
   const reader = createSegmentReader(files, segments);
   const lookup = createLookup(index, segments, reader, log);
   const door = createDoor();
+  const turns = createTurns();
+  const health = createWriteHealth(log);
   let { nextNumber } = recovered;
   const writerParts = {
     files,
@@ -78,7 +82,7 @@ async function openLocked(options: EmbeddedByteStoreOptions, lock: DirectoryLock
     random,
     segmentBytes,
     totals,
-    health: createWriteHealth(log),
+    health,
     reserve: createSpaceReserve(files, directory, options.reserveBytes),
     nextNumber: () => nextNumber++,
   };
@@ -86,6 +90,9 @@ async function openLocked(options: EmbeddedByteStoreOptions, lock: DirectoryLock
     passing: createSegmentWriter(writerParts, 'passing', recovered.open.get('passing')),
     kept: createSegmentWriter(writerParts, 'kept', recovered.open.get('kept')),
   };
+  const { settled } = door;
+  const maintained = { files, segments, index, lookup, reader, writers, totals, health, log, turns, settled };
+  const sweeper = createSweeper(maintained);
 
   async function closeAll(): Promise<void> {
     await door.close();
@@ -98,12 +105,27 @@ async function openLocked(options: EmbeddedByteStoreOptions, lock: DirectoryLock
 
   let closing: Promise<void> | undefined;
   return {
-    put: (entries, retention) => door.enter(() => putChecked(writers[retention], entries)),
+    put: (entries, retention) =>
+      door.enter(() => {
+        sweeper.asked(entries.map(({ key }) => key));
+        return putChecked(writers[retention], entries);
+      }),
     get: (keys) => door.enter(() => lookup.read(keysChecked(keys), takePlain)),
     getEncoded: (keys) => door.enter(() => lookup.read(keysChecked(keys), takeEncoded)),
-    has: (keys) => door.enter(() => lookup.has(keysChecked(keys))),
-    check: () => door.enter(() => checkSegments({ segments, index, lookup, reader, log })),
-    stats: () => ({ entries: index.entries, ...totals }),
+    has: (keys) =>
+      door.enter(() => {
+        sweeper.asked(keysChecked(keys));
+        return lookup.has(keys);
+      }),
+    check: () => door.enterForLong(() => checkSegments(maintained)),
+    sweep: (mark, { signal } = {}) =>
+      door.enterForLong(() => sweeper.sweep(mark, () => door.isClosed || signal?.aborted === true)),
+    stats: () => ({
+      entries: index.entries,
+      plainBytes: totals.passing.plainBytes + totals.kept.plainBytes,
+      storedBytes: totals.passing.storedBytes + totals.kept.storedBytes,
+      passingBytes: totals.passing.storedBytes,
+    }),
     close: () => (closing ??= closeAll()),
   };
 }
@@ -171,27 +193,43 @@ function takeEncoded({ codec, sizeBytes, payload }: StoredRecord, isShared: bool
 interface Door {
   /** Runs `work`, or rejects with WEIR_STORE_CLOSED. */
   enter<R>(work: () => Promise<R>): Promise<R>;
+  /** As `enter`, for what `settled` does not wait for. */
+  enterForLong<R>(work: () => Promise<R>): Promise<R>;
+  /** Resolves when those are out that entered before. */
+  settled(): Promise<void>;
   /** Lets nobody in any more and waits for those inside. */
   close(): Promise<void>;
+  readonly isClosed: boolean;
 }
 
 function createDoor(): Door {
   const inside = new Set<Promise<unknown>>();
+  const insideForLong = new Set<Promise<unknown>>();
   let isClosed = false;
+
+  async function enter<R>(room: Set<Promise<unknown>>, work: () => Promise<R>): Promise<R> {
+    if (isClosed) throw new WeirError('WEIR_STORE_CLOSED', 'the byte store is closed');
+    const running = work();
+    room.add(running);
+    try {
+      return await running;
+    } finally {
+      room.delete(running);
+    }
+  }
+
   return {
-    async enter(work) {
-      if (isClosed) throw new WeirError('WEIR_STORE_CLOSED', 'the byte store is closed');
-      const running = work();
-      inside.add(running);
-      try {
-        return await running;
-      } finally {
-        inside.delete(running);
-      }
+    enter: (work) => enter(inside, work),
+    enterForLong: (work) => enter(insideForLong, work),
+    async settled() {
+      await Promise.allSettled(inside);
     },
     async close() {
       isClosed = true;
-      await Promise.allSettled(inside);
+      await Promise.allSettled([...inside, ...insideForLong]);
+    },
+    get isClosed() {
+      return isClosed;
     },
   };
 }

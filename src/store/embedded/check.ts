@@ -1,21 +1,17 @@
-import { assert } from '../../base/assert.ts';
 import type { Log } from '../../base/log.ts';
 import type { CheckReport } from '../byte-store.ts';
 import type { Lookup } from './lookup.ts';
 import type { PortionIndex } from './portion-index.ts';
-import type { Segment } from './segment.ts';
-import { readSealed, scanEntries } from './segment-entries.ts';
-import {
-  decodeFooterEntry,
-  decodeRecord,
-  FOOTER_ENTRY_BYTES,
-  type FooterEntry,
-  RECORD_HEADER_BYTES,
-} from './segment-format.ts';
+import type { Segment, Segments } from './segment.ts';
+import { allEntries } from './segment-entries.ts';
+import { decodeRecord, RECORD_HEADER_BYTES } from './segment-format.ts';
 import type { Extent, SegmentReader } from './segment-reader.ts';
+import type { Turns } from './turns.ts';
 
 interface CheckParts {
-  readonly segments: ReadonlyMap<number, Segment>;
+  readonly segments: Segments;
+  /** Shared with the sweep: no segment goes while it is read. */
+  readonly turns: Turns;
   readonly index: PortionIndex;
   readonly lookup: Lookup;
   readonly reader: SegmentReader;
@@ -33,17 +29,25 @@ export async function checkSegments(parts: CheckParts): Promise<CheckReport> {
   let entries = 0;
   const corrupt: Uint8Array[] = [];
   // Those of now: what is put meanwhile must not keep the check going.
-  const segments = [...parts.segments.values()];
-  for (const segment of segments) {
-    const records = await indexedRecords(parts, segment);
-    for (let at = 0; at < records.length; ) {
-      const batch = takeBatch(records, at);
-      entries += batch.length;
-      corrupt.push(...(await checkBatch(parts, segment, batch)));
-      at += batch.length;
-    }
+  for (const segment of parts.segments.all()) {
+    await parts.turns.take(async () => {
+      if (parts.segments.get(segment.slot) !== segment) return;
+      const records = await indexedRecords(parts, segment);
+      for (let at = 0; at < records.length; ) {
+        const batch = takeBatch(records, at);
+        entries += batch.filter((record) => isCounted(parts.index, record)).length;
+        corrupt.push(...(await checkBatch(parts, segment, batch)));
+        at += batch.length;
+      }
+    });
   }
   return { entries, corrupt };
+}
+
+/** One record of each key is. */
+function isCounted(index: PortionIndex, { key, segment, offset }: IndexedRecord): boolean {
+  const [first] = index.candidates(key);
+  return first?.segment === segment && first.offset === offset;
 }
 
 interface IndexedRecord extends Extent {
@@ -51,36 +55,15 @@ interface IndexedRecord extends Extent {
 }
 
 async function indexedRecords(parts: CheckParts, segment: Segment): Promise<IndexedRecord[]> {
-  const number = segment.identity.number;
-  const entries =
-    segment.footer === undefined ? await entriesOnDisk(parts, segment) : entriesIn(segment.footer.bytes());
-  return entries
-    .filter(({ key, offset }) => parts.index.has(key, number, offset))
+  const { slot } = segment;
+  return (await allEntries(parts, segment))
+    .filter(({ key, offset }) => parts.index.has(key, slot, offset))
     .map(({ key, offset, storedBytes }) => ({
       key: Buffer.from(key),
-      segment: number,
+      segment: slot,
       offset,
       lengthBytes: RECORD_HEADER_BYTES + storedBytes,
     }));
-}
-
-function entriesOnDisk({ reader, log }: CheckParts, segment: Segment): Promise<readonly FooterEntry[]> {
-  return reader.use(segment, async (file) => {
-    const sealed = await readSealed(file);
-    if (sealed.ok) return sealed.value.entries;
-    log.error('store.bytes.footer.damaged', { path: segment.path, reason: sealed.fault });
-    return (await scanEntries(file, segment.identity)).entries;
-  });
-}
-
-function entriesIn(footer: Buffer): FooterEntry[] {
-  const entries: FooterEntry[] = [];
-  for (let at = 0; at < footer.length; at += FOOTER_ENTRY_BYTES) {
-    const entry = decodeFooterEntry(footer, at);
-    assert(entry !== undefined, 'a footer in memory is well-formed');
-    entries.push(entry);
-  }
-  return entries;
 }
 
 function takeBatch(records: readonly IndexedRecord[], first: number): IndexedRecord[] {

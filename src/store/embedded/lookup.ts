@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.ts';
 import { WeirError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Location, PortionIndex } from './portion-index.ts';
-import type { Segment } from './segment.ts';
+import type { Segments } from './segment.ts';
 import { decodeRecord, RECORD_HEADER_BYTES, recordKey, type StoredRecord } from './segment-format.ts';
 import type { Extent, SegmentReader } from './segment-reader.ts';
 
@@ -14,6 +14,8 @@ export interface Lookup {
    * WEIR_STORE_CORRUPT when a key has records and all are corrupt; corrupt ones leave the index.
    */
   read<T>(keys: readonly Uint8Array[], take: Take<T>): Promise<(T | undefined)[]>;
+  /** Whether each key has a good record in another segment than this. Reads the whole records. */
+  isElsewhere(keys: readonly Uint8Array[], slot: number): Promise<boolean[]>;
   /** Takes a record out of the index so that a later put replaces it, and says so in the log. */
   quarantine(
     key: Uint8Array,
@@ -36,7 +38,7 @@ interface Candidate extends Extent {
 
 export function createLookup(
   index: PortionIndex,
-  segments: ReadonlyMap<number, Segment>,
+  segments: Segments,
   reader: SegmentReader,
   log: Log,
 ): Lookup {
@@ -53,9 +55,28 @@ export function createLookup(
   }
 
   async function read<T>(keys: readonly Uint8Array[], take: Take<T>): Promise<(T | undefined)[]> {
+    const locations = keys.map((key) => index.candidates(key));
+    const { found, corrupt } = await readAt(keys, locations, take);
+    const lost = [...corrupt].filter((at) => found[at] === undefined).map((at) => keyText(keys[at]));
+    if (lost.length === 0) return found;
+    throw new WeirError('WEIR_STORE_CORRUPT', `the bytes under ${lost[0]} are not those that were written`, {
+      facts: { keys: lost },
+    });
+  }
+
+  async function isElsewhere(keys: readonly Uint8Array[], slot: number): Promise<boolean[]> {
+    const locations = keys.map((key) => index.candidates(key).filter(({ segment }) => segment !== slot));
+    const { found } = await readAt(keys, locations, () => true);
+    return found.map((isFound) => isFound === true);
+  }
+
+  async function readAt<T>(
+    keys: readonly Uint8Array[],
+    locations: readonly (readonly Location[])[],
+    take: Take<T>,
+  ): Promise<{ found: (T | undefined)[]; corrupt: ReadonlySet<number> }> {
     const found = new Array<T | undefined>(keys.length).fill(undefined);
     const corrupt = new Set<number>();
-    const locations = keys.map((key) => index.candidates(key));
     for (let nth = 0; ; nth++) {
       const round = candidatesOf(keys, locations, nth, (at) => found[at] !== undefined);
       if (round.length === 0) break;
@@ -65,11 +86,7 @@ export function createLookup(
         else if (taken !== undefined) found[candidate.at] = taken.value;
       });
     }
-    const lost = [...corrupt].filter((at) => found[at] === undefined).map((at) => keyText(keys[at]));
-    if (lost.length === 0) return found;
-    throw new WeirError('WEIR_STORE_CORRUPT', `the bytes under ${lost[0]} are not those that were written`, {
-      facts: { keys: lost },
-    });
+    return { found, corrupt };
   }
 
   function takeRecord<T>(
@@ -99,10 +116,11 @@ export function createLookup(
   ) {
     const { segment, offset } = place;
     if (!index.remove(key, segment, offset)) return;
-    log.error('store.bytes.record.corrupt', { key: keyText(key), segment, offset, reason });
+    const path = segments.get(segment)?.path;
+    log.error('store.bytes.record.corrupt', { key: keyText(key), path, offset, reason });
   }
 
-  return { has, read, quarantine };
+  return { has, read, isElsewhere, quarantine };
 }
 
 /**

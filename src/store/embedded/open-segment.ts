@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { assert } from '../../base/assert.ts';
 import { replaceFile, writeAll } from '../../base/durable-write.ts';
 import type { Files, OpenFile } from '../../base/files.ts';
-import type { Entry } from '../byte-store.ts';
+import type { Codec, Entry } from '../byte-store.ts';
 import { pack } from './packing.ts';
 import { createFooterTable, type FooterTable, type Segment, segmentName } from './segment.ts';
 import {
@@ -16,11 +16,16 @@ import {
 } from './segment-format.ts';
 import type { WriteHealth } from './write-health.ts';
 
+/** An entry to write. One that is `packed` has the payload of a record as its bytes, and stays so. */
+export interface Appended extends Entry {
+  readonly packed?: { readonly codec: Codec; readonly sizeBytes: number };
+}
+
 /** The one segment of a retention that grows. Calls must not overlap. */
 export interface OpenSegment {
   readonly segment: Segment;
   /** Writes a record for each entry and syncs: all are durable, or none counts. */
-  append(entries: readonly Entry[]): Promise<readonly FooterEntry[]>;
+  append(entries: readonly Appended[]): Promise<readonly FooterEntry[]>;
   /** Writes footer and trailer, syncs and closes. After a failure it is open as before. */
   seal(): Promise<void>;
   close(): Promise<void>;
@@ -38,28 +43,30 @@ export async function createSegment(
 ): Promise<OpenSegment> {
   const path = join(directory, segmentName(identity.number, identity.retention));
   await replaceFile(files, path, encodeHeader(identity));
-  const segment = { identity, path, endBytes: HEADER_BYTES, footer: createFooterTable() };
+  const segment = { identity, slot: 0, path, endBytes: HEADER_BYTES, footer: createFooterTable() };
   return openSegment(segment, await files.open(path, 'append'), health);
 }
 
 /** `file` is that of `segment` and ends with its last record. */
 export function openSegment(segment: Segment, file: OpenFile, health: WriteHealth): OpenSegment {
   const footer = footerOf(segment);
+  const { salt, retention } = segment.identity;
 
   /** One is laid out while the other is written: a fifth more entries of 64 KiB a second on tmpfs. */
   let buffers = [Buffer.alloc(0), Buffer.alloc(0)] as const;
 
   /** The entries as records for `offset` of the segment; a view, good until the next call but one. */
-  function layOut(entries: readonly Entry[], offset: number, written: FooterEntry[]): Buffer {
+  function layOut(entries: readonly Appended[], offset: number, written: FooterEntry[]): Buffer {
     const [previous, reused] = buffers;
     const room = roomBytes(entries);
     const buffer = reused.length < room ? Buffer.allocUnsafeSlow(room) : reused;
     buffers = [buffer, previous];
     let at = 0;
-    for (const { key, bytes } of entries) {
-      const { codec, bytes: payload } = pack(bytes, segment.identity.retention);
-      const end = encodeRecord(buffer, at, segment.identity.salt, key, codec, bytes.length, payload);
-      written.push({ key, offset: offset + at, codec, sizeBytes: bytes.length, storedBytes: payload.length });
+    for (const { key, bytes, packed } of entries) {
+      const { codec, bytes: payload } = packed ? { ...packed, bytes } : pack(bytes, retention);
+      const sizeBytes = packed?.sizeBytes ?? bytes.length;
+      const end = encodeRecord(buffer, at, salt, key, codec, sizeBytes, payload);
+      written.push({ key, offset: offset + at, codec, sizeBytes, storedBytes: payload.length });
       at = end;
     }
     return buffer.subarray(0, at);
@@ -85,7 +92,7 @@ export function openSegment(segment: Segment, file: OpenFile, health: WriteHealt
     }
   }
 
-  async function append(entries: readonly Entry[]): Promise<readonly FooterEntry[]> {
+  async function append(entries: readonly Appended[]): Promise<readonly FooterEntry[]> {
     const written: FooterEntry[] = [];
     let end = segment.endBytes;
     await orTakeBack(async () => {
@@ -132,7 +139,7 @@ export function roomBytes(entries: readonly Entry[]): number {
 }
 
 /** Entries from `first` on, as many as are written at once. */
-function takePiece(entries: readonly Entry[], first: number): readonly Entry[] {
+function takePiece(entries: readonly Appended[], first: number): readonly Appended[] {
   let sum = 0;
   let end = first;
   for (; end < entries.length && sum < WRITE_BYTES; end++) {

@@ -3,6 +3,7 @@ import { KEY_BYTES } from '../byte-store.ts';
 
 /** Where a record may be: the caller reads it there and compares the whole key. */
 export interface Location {
+  /** The segment's slot (segment.ts). */
   readonly segment: number;
   readonly offset: number;
   /** At least the length of the whole record, at most `LENGTH_UNIT_BYTES` more. */
@@ -25,12 +26,13 @@ export interface PortionIndex {
   has(key: Uint8Array, segment: number, offset: number): boolean;
   /** Makes room for that many more at once, which spares the doublings on the way. */
   reserve(more: number): void;
+  /** Keys, one that has several records counted once; two that share a fragment count as one. */
   readonly entries: number;
 }
 
 export const LENGTH_UNIT_BYTES = 2048;
 /** The segment has 22 bits of its word, the length in units the lower 10. */
-export const MAX_SEGMENT_NUMBER = 2 ** 22 - 1;
+export const MAX_SEGMENTS = 2 ** 22 - 1;
 const LENGTH_BITS = 10;
 const LENGTH_MASK = (1 << LENGTH_BITS) - 1;
 const SLOT_WORDS = 4;
@@ -43,21 +45,24 @@ const NONE: readonly Location[] = [];
 
 export function createPortionIndex(): PortionIndex {
   let table = createTable(FIRST_SLOTS);
+  let records = 0;
   let entries = 0;
 
   function insert(key: Uint8Array, segment: number, offset: number, lengthBytes: number): void {
     assert(key.length === KEY_BYTES, 'a key has 32 bytes');
-    assert(segment > 0 && segment <= MAX_SEGMENT_NUMBER, 'segment numbers have 22 bits and start at 1');
+    assert(segment > 0 && segment <= MAX_SEGMENTS, 'segments have 22 bits and start at 1');
     const units = Math.ceil(lengthBytes / LENGTH_UNIT_BYTES);
     assert(units > 0 && units <= LENGTH_MASK, 'a length fits its 10 bits');
     reserve(1);
-    place(table, word(key, 0), word(key, 4), ((segment << LENGTH_BITS) | units) >>> 0, offset);
-    entries++;
+    const third = ((segment << LENGTH_BITS) | units) >>> 0;
+    const isFirst = place(table, word(key, 0), word(key, 4), third, offset);
+    records++;
+    if (isFirst) entries++;
   }
 
   function reserve(more: number): void {
     let slots = table.slots;
-    while (entries + more > slots * MAX_LOAD) slots *= 2;
+    while (records + more > slots * MAX_LOAD) slots *= 2;
     if (slots === table.slots) return;
     assert(slots <= MAX_SLOTS, 'the index has room for 2^30 slots');
     const larger = createTable(slots);
@@ -73,7 +78,8 @@ export function createPortionIndex(): PortionIndex {
     const slot = slotOf(table, key, segment, offset);
     if (slot === undefined) return false;
     closeGap(table, slot);
-    entries--;
+    records--;
+    if (candidatesIn(table, key).length === 0) entries--;
     return true;
   }
 
@@ -100,14 +106,19 @@ function createTable(slots: number): Table {
   return { slots, words: new Uint32Array(slots * SLOT_WORDS) };
 }
 
-function place({ slots, words }: Table, low: number, high: number, third: number, offset: number): void {
+/** Whether the fragment was not there yet. */
+function place({ slots, words }: Table, low: number, high: number, third: number, offset: number): boolean {
   let slot = low & (slots - 1);
-  while (words[slot * SLOT_WORDS + 2] !== 0) slot = (slot + 1) & (slots - 1);
+  let isFirst = true;
+  for (; words[slot * SLOT_WORDS + 2] !== 0; slot = (slot + 1) & (slots - 1)) {
+    if (words[slot * SLOT_WORDS] === low && words[slot * SLOT_WORDS + 1] === high) isFirst = false;
+  }
   const at = slot * SLOT_WORDS;
   words[at] = low;
   words[at + 1] = high;
   words[at + 2] = third;
   words[at + 3] = offset;
+  return isFirst;
 }
 
 function candidatesIn({ slots, words }: Table, key: Uint8Array): readonly Location[] {

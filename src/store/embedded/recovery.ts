@@ -5,7 +5,13 @@ import type { Files, OpenFile } from '../../base/files.ts';
 import type { Log } from '../../base/log.ts';
 import type { Retention } from '../byte-store.ts';
 import type { PortionIndex } from './portion-index.ts';
-import { createFooterTable, parseSegmentName, type Segment } from './segment.ts';
+import {
+  createFooterTable,
+  createSegments,
+  parseSegmentName,
+  type Segment,
+  type Segments,
+} from './segment.ts';
 import { readSealed, scanEntries } from './segment-entries.ts';
 import {
   type Decoded,
@@ -17,12 +23,17 @@ import {
 } from './segment-format.ts';
 
 export interface Recovered {
-  readonly segments: Map<number, Segment>;
+  readonly segments: Segments;
   /** The segment of each retention to go on with. */
   readonly open: Map<Retention, Segment>;
   readonly nextNumber: number;
-  /** Sums over all records, those corrupt or put again included. */
-  readonly totals: { plainBytes: number; storedBytes: number };
+  /** Over all records of a retention, those corrupt or put again included. */
+  readonly totals: Readonly<Record<Retention, Sums>>;
+}
+
+export interface Sums {
+  plainBytes: number;
+  storedBytes: number;
 }
 
 interface Parts {
@@ -42,9 +53,12 @@ interface Parts {
 export async function recoverSegments(parts: Parts, directory: string): Promise<Recovered> {
   const found = await listSegments(parts, directory);
   const newest = new Map(found.map(({ number, retention }) => [retention, number]));
-  const segments = new Map<number, Segment>();
+  const segments = createSegments();
   const open: Recovered['open'] = new Map();
-  const totals = { plainBytes: 0, storedBytes: 0 };
+  const totals = {
+    passing: { plainBytes: 0, storedBytes: 0 },
+    kept: { plainBytes: 0, storedBytes: 0 },
+  };
   for (const { path, ...place } of found) {
     const isNewest = newest.get(place.retention) === place.number;
     const file = await parts.files.open(path, isNewest ? 'append' : 'read');
@@ -52,8 +66,8 @@ export async function recoverSegments(parts: Parts, directory: string): Promise<
       const recovered = await recoverSegment(parts.log, path, file, place, isNewest);
       if (recovered === undefined) continue;
       const { segment, entries } = recovered;
-      segments.set(place.number, segment);
-      enter(parts.index, place.number, entries, totals);
+      segments.add(segment);
+      enter(parts.index, segment.slot, entries, totals[place.retention]);
       if (isNewest && segment.footer !== undefined) open.set(place.retention, segment);
     } finally {
       await file.close();
@@ -106,7 +120,7 @@ async function recoverSegment(
   }
   if (sealed.ok && sealed.value.identity.salt === identity.salt) {
     const { entries, endBytes } = sealed.value;
-    return { segment: { identity, path, endBytes, footer: undefined }, entries };
+    return { segment: { identity, slot: 0, path, endBytes, footer: undefined }, entries };
   }
   const scanned = await scanEntries(file, identity);
   for (const damage of scanned.damage) log.error('store.bytes.segment.damaged', { path, ...damage });
@@ -120,7 +134,10 @@ async function recoverSegment(
   }
   const footer = createFooterTable();
   for (const entry of scanned.entries) footer.append(entry);
-  return { segment: { identity, path, endBytes: scanned.endBytes, footer }, entries: scanned.entries };
+  return {
+    segment: { identity, slot: 0, path, endBytes: scanned.endBytes, footer },
+    entries: scanned.entries,
+  };
 }
 
 /**
@@ -149,15 +166,10 @@ async function readHeader(file: OpenFile, path: string): Promise<Decoded<Segment
   return header;
 }
 
-function enter(
-  index: PortionIndex,
-  number: number,
-  entries: readonly FooterEntry[],
-  totals: { plainBytes: number; storedBytes: number },
-): void {
+function enter(index: PortionIndex, slot: number, entries: readonly FooterEntry[], totals: Sums): void {
   index.reserve(entries.length);
   for (const { key, offset, sizeBytes, storedBytes } of entries) {
-    index.insert(key, number, offset, RECORD_HEADER_BYTES + storedBytes);
+    index.insert(key, slot, offset, RECORD_HEADER_BYTES + storedBytes);
     totals.plainBytes += sizeBytes;
     totals.storedBytes += storedBytes;
   }

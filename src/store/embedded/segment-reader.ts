@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.ts';
 import { systemCode, WeirError } from '../../base/errors.ts';
 import type { Files, OpenFile } from '../../base/files.ts';
-import type { Segment } from './segment.ts';
+import type { Segment, Segments } from './segment.ts';
 
 /** A stretch of a segment that somebody wants. */
 export interface Extent {
@@ -19,6 +19,8 @@ export interface SegmentReader {
    */
   read<E extends Extent>(extents: E[], maxGapBytes: number, onBytes: OnBytes<E>): Promise<void>;
   use<R>(segment: Segment, work: (file: OpenFile) => Promise<R>): Promise<R>;
+  /** Closes the segment's file. No read of it may be under way. */
+  release(segment: Segment): Promise<void>;
   /** No read may be under way. */
   close(): Promise<void>;
 }
@@ -32,7 +34,7 @@ const MAX_READS_AT_ONCE = 16;
 /** Files kept open for reading. Above `MAX_READS_AT_ONCE`, so that one not in use can be closed. */
 const MAX_OPEN_FILES = 128;
 
-export function createSegmentReader(files: Files, segments: ReadonlyMap<number, Segment>): SegmentReader {
+export function createSegmentReader(files: Files, segments: Segments): SegmentReader {
   const slots = createSlots(MAX_READS_AT_ONCE);
   const handles = createHandles(files);
 
@@ -79,6 +81,7 @@ export function createSegmentReader(files: Files, segments: ReadonlyMap<number, 
       if (failed !== undefined) throw failed.reason;
     },
     use,
+    release: (segment) => handles.release(segment),
     close: () => handles.close(),
   };
 }
@@ -124,6 +127,7 @@ interface Handle {
 
 interface Handles {
   use<R>(segment: Segment, work: (file: OpenFile) => Promise<R>): Promise<R>;
+  release(segment: Segment): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -163,6 +167,13 @@ function createHandles(files: Files): Handles {
         handle.users--;
         if (open.size > MAX_OPEN_FILES) await closeUnused();
       }
+    },
+    async release({ identity }) {
+      const handle = open.get(identity.number);
+      if (handle === undefined) return;
+      assert(handle.users === 0, 'nobody reads a segment that goes');
+      open.delete(identity.number);
+      await (await handle.file).close();
     },
     async close() {
       const files = await Promise.allSettled([...open.values()].map((handle) => handle.file));

@@ -2,9 +2,10 @@ import type { Files } from '../../base/files.ts';
 import type { Random } from '../../base/random.ts';
 import type { Entry, Retention } from '../byte-store.ts';
 import type { Lookup } from './lookup.ts';
-import { createSegment, type OpenSegment, openSegment, roomBytes } from './open-segment.ts';
+import { type Appended, createSegment, type OpenSegment, openSegment, roomBytes } from './open-segment.ts';
 import type { PortionIndex } from './portion-index.ts';
-import type { Segment } from './segment.ts';
+import type { Sums } from './recovery.ts';
+import type { Segment, Segments } from './segment.ts';
 import { RECORD_HEADER_BYTES } from './segment-format.ts';
 import type { SpaceReserve } from './space-reserve.ts';
 import type { WriteHealth } from './write-health.ts';
@@ -13,6 +14,13 @@ import type { WriteHealth } from './write-health.ts';
 export interface SegmentWriter {
   /** As `ByteStore.put`; the entries must not change until it settles. */
   put(entries: readonly Entry[]): Promise<void>;
+  /**
+   * Writes records of other segments anew, as they are, although their keys are there. May use the
+   * reserve, since it is for giving room back.
+   */
+  move(records: readonly Appended[]): Promise<void>;
+  /** Whether this is the segment that grows. */
+  isOpen(segment: Segment): boolean;
   /** Waits for what was put and closes the file. No put may follow. */
   close(): Promise<void>;
 }
@@ -21,7 +29,7 @@ export interface WriterParts {
   readonly files: Files;
   /** Where the segments are. */
   readonly directory: string;
-  readonly segments: Map<number, Segment>;
+  readonly segments: Segments;
   readonly index: PortionIndex;
   readonly lookup: Lookup;
   readonly health: WriteHealth;
@@ -30,7 +38,7 @@ export interface WriterParts {
   /** A segment is sealed before the next group once it has this many bytes. */
   readonly segmentBytes: number;
   /** Raised with each record that is durable. */
-  readonly totals: { plainBytes: number; storedBytes: number };
+  readonly totals: Readonly<Record<Retention, Sums>>;
   nextNumber(): number;
 }
 
@@ -38,7 +46,8 @@ export interface WriterParts {
 const MAX_GROUP_BYTES = 64 * 1024 * 1024;
 
 interface Waiting {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly Appended[];
+  readonly isMove: boolean;
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -50,6 +59,7 @@ export function createSegmentWriter(
   unsealed: Segment | undefined,
 ): SegmentWriter {
   const { files, segments, index, health } = parts;
+  const totals = parts.totals[retention];
   const queue: Waiting[] = [];
   let goOnWith = unsealed;
   let open: OpenSegment | undefined;
@@ -61,7 +71,8 @@ export function createSegmentWriter(
     while (queue.length > 0) {
       const group = takeGroup(queue);
       try {
-        await commit(group.flatMap((waiting) => waiting.entries));
+        const entries = group.flatMap((waiting) => waiting.entries);
+        await commit(entries, group[0]?.isMove === true);
         for (const waiting of group) waiting.resolve();
       } catch (error) {
         for (const waiting of group) waiting.reject(error);
@@ -71,17 +82,17 @@ export function createSegmentWriter(
   }
 
   /** Write all, sync, enter the index, acknowledge: in this order only. */
-  async function commit(entries: readonly Entry[]): Promise<void> {
+  async function commit(entries: readonly Appended[], isMove: boolean): Promise<void> {
     health.check();
-    const fresh = await notThere(parts.lookup, entries);
+    const fresh = isMove ? entries : await notThere(parts.lookup, entries);
     if (fresh.length === 0) return;
     try {
-      await parts.reserve.admit(roomBytes(fresh));
+      if (!isMove) await parts.reserve.admit(roomBytes(fresh));
       const { segment, append } = await ensureOpen();
       for (const { key, offset, sizeBytes, storedBytes } of await append(fresh)) {
-        index.insert(key, segment.identity.number, offset, RECORD_HEADER_BYTES + storedBytes);
-        parts.totals.plainBytes += sizeBytes;
-        parts.totals.storedBytes += storedBytes;
+        index.insert(key, segment.slot, offset, RECORD_HEADER_BYTES + storedBytes);
+        totals.plainBytes += sizeBytes;
+        totals.storedBytes += storedBytes;
       }
     } catch (error) {
       throw health.failed(error);
@@ -100,17 +111,22 @@ export function createSegmentWriter(
     if (open === undefined) {
       const identity = { number: parts.nextNumber(), retention, salt: parts.random(8).readBigUInt64LE() };
       open = await createSegment(files, parts.directory, identity, health);
-      segments.set(identity.number, open.segment);
+      segments.add(open.segment);
     }
     return open;
   }
 
+  function enqueue(entries: readonly Appended[], isMove: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      queue.push({ entries, isMove, resolve, reject });
+      running ??= run();
+    });
+  }
+
   return {
-    put: (entries) =>
-      new Promise((resolve, reject) => {
-        queue.push({ entries, resolve, reject });
-        running ??= run();
-      }),
+    put: (entries) => enqueue(entries, false),
+    move: (records) => enqueue(records, true),
+    isOpen: (segment) => segment === (open?.segment ?? goOnWith),
     async close() {
       await running;
       await open?.close();
@@ -119,8 +135,8 @@ export function createSegmentWriter(
 }
 
 /** The entries whose keys are not kept yet, each key once. */
-async function notThere(lookup: Lookup, entries: readonly Entry[]): Promise<Entry[]> {
-  const distinct = new Map<string, Entry>();
+async function notThere(lookup: Lookup, entries: readonly Appended[]): Promise<Appended[]> {
+  const distinct = new Map<string, Appended>();
   for (const entry of entries) {
     const text = keyText(entry.key);
     if (!distinct.has(text)) distinct.set(text, entry);
@@ -130,12 +146,13 @@ async function notThere(lookup: Lookup, entries: readonly Entry[]): Promise<Entr
   return once.filter((_, at) => isThere[at] !== true);
 }
 
+/** Puts from the head of the queue, or moves: never both. */
 function takeGroup(queue: Waiting[]): Waiting[] {
   let sum = 0;
   let count = 0;
-  for (const { entries } of queue) {
+  for (const { entries, isMove } of queue) {
     sum += roomBytes(entries);
-    if (count > 0 && sum > MAX_GROUP_BYTES) break;
+    if (count > 0 && (sum > MAX_GROUP_BYTES || isMove !== queue[0]?.isMove)) break;
     count++;
   }
   return queue.splice(0, count);

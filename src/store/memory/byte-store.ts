@@ -1,43 +1,88 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assert } from '../../base/assert.ts';
 import { WeirError } from '../../base/errors.ts';
-import { type ByteStore, type Entry, KEY_BYTES, MAX_ENTRY_BYTES, MAX_PUT_BYTES } from '../byte-store.ts';
+import {
+  type ByteStore,
+  type Entry,
+  KEY_BYTES,
+  MAX_ENTRY_BYTES,
+  MAX_PUT_BYTES,
+  type Retention,
+  type SweepOptions,
+  type SweepReport,
+  type Verdict,
+} from '../byte-store.ts';
 
 export interface MemoryByteStoreOptions {
   /** Puts that would exceed this are refused with WEIR_STORE_FULL; no limit by default. May change. */
   readonly capacityBytes?: number;
 }
 
+interface Kept {
+  readonly bytes: Uint8Array;
+  retention: Retention;
+}
+
 /** The contract of ByteStore in the fewest words, for tests. What it keeps dies with the process. */
 export function openMemoryByteStore(options: MemoryByteStoreOptions = {}): ByteStore {
-  const kept = new Map<string, Uint8Array>();
-  let keptBytes = 0;
+  const kept = new Map<string, Kept>();
+  /** Keys asked for since the sweep under way was called. */
+  let asked: Set<string> | undefined;
   let isClosed = false;
 
   function assertOpen(): void {
     if (isClosed) throw new WeirError('WEIR_STORE_CLOSED', 'the byte store is closed');
   }
 
-  async function put(entries: readonly Entry[]): Promise<void> {
+  async function put(entries: readonly Entry[], retention: Retention): Promise<void> {
     assertOpen();
-    const fresh = new Map<string, Uint8Array>();
+    const fresh = new Map<string, Kept>();
     for (const { key, bytes } of entries) {
       assert(bytes.length <= MAX_ENTRY_BYTES, 'an entry has at most MAX_ENTRY_BYTES');
       const text = textOf(key);
-      if (!kept.has(text) && !fresh.has(text)) fresh.set(text, Uint8Array.from(bytes));
+      asked?.add(text);
+      if (!kept.has(text) && !fresh.has(text)) fresh.set(text, { bytes: Uint8Array.from(bytes), retention });
     }
     assert(sumBytes(entries) <= MAX_PUT_BYTES, 'a put has at most MAX_PUT_BYTES');
-    const freshBytes = sumBytes([...fresh.values()].map((bytes) => ({ bytes })));
     const { capacityBytes } = options;
-    if (capacityBytes !== undefined && keptBytes + freshBytes > capacityBytes) {
+    const isOver = (mostBytes: number) => sumBytes(kept.values()) + sumBytes(fresh.values()) > mostBytes;
+    if (capacityBytes !== undefined && isOver(capacityBytes)) {
       throw new WeirError('WEIR_STORE_FULL', `the store holds at most ${capacityBytes} bytes`);
     }
-    for (const [text, bytes] of fresh) kept.set(text, bytes);
-    keptBytes += freshBytes;
+    for (const [text, entry] of fresh) kept.set(text, entry);
   }
 
   async function get(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
     assertOpen();
-    return keys.map((key) => kept.get(textOf(key)));
+    return keys.map((key) => kept.get(textOf(key))?.bytes);
+  }
+
+  async function sweep(mark: () => Promise<Verdict>, { signal }: SweepOptions = {}): Promise<SweepReport> {
+    assertOpen();
+    assert(asked === undefined, 'one sweep at a time');
+    const spared = new Set<string>();
+    asked = spared;
+    try {
+      const verdict = await mark();
+      const report = { isComplete: true, goneEntries: 0, movedEntries: 0, freedBytes: 0 };
+      for (const [text, entry] of Array.from(kept)) {
+        await nextTurn();
+        report.isComplete = !isClosed && signal?.aborted !== true;
+        if (!report.isComplete) break;
+        const fate = spared.has(text) ? entry.retention : verdict(Buffer.from(text, 'latin1'));
+        if (fate === 'gone') {
+          kept.delete(text);
+          report.goneEntries++;
+          report.freedBytes += entry.bytes.length;
+        } else if (fate !== entry.retention) {
+          entry.retention = fate;
+          report.movedEntries++;
+        }
+      }
+      return report;
+    } finally {
+      asked = undefined;
+    }
   }
 
   return {
@@ -47,21 +92,30 @@ export function openMemoryByteStore(options: MemoryByteStoreOptions = {}): ByteS
       return (await get(keys)).map((bytes) => bytes && { codec: 'raw', sizeBytes: bytes.length, bytes });
     },
     async has(keys) {
+      for (const key of keys) asked?.add(textOf(key));
       return (await get(keys)).map((bytes) => bytes !== undefined);
     },
     async check() {
       assertOpen();
       return { entries: kept.size, corrupt: [] };
     },
-    stats: () => ({ entries: kept.size, plainBytes: keptBytes, storedBytes: keptBytes }),
+    sweep,
+    stats() {
+      const all = [...kept.values()];
+      const storedBytes = sumBytes(all);
+      const passingBytes = sumBytes(all.filter(({ retention }) => retention === 'passing'));
+      return { entries: kept.size, plainBytes: storedBytes, storedBytes, passingBytes };
+    },
     async close() {
       isClosed = true;
     },
   };
 }
 
-function sumBytes(entries: readonly { readonly bytes: Uint8Array }[]): number {
-  return entries.reduce((sum, { bytes }) => sum + bytes.length, 0);
+function sumBytes(entries: Iterable<{ readonly bytes: Uint8Array }>): number {
+  let sum = 0;
+  for (const { bytes } of entries) sum += bytes.length;
+  return sum;
 }
 
 function textOf(key: Uint8Array): string {

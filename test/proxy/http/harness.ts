@@ -1,15 +1,23 @@
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type HttpProxy, type HttpProxyOptions, openHttpProxy } from '../../../proxy/http/server.ts';
-import type { Passing, Recorder } from '../../../proxy/record/recording.ts';
+import type { DurablePart, Passing, Recorder } from '../../../proxy/record/recording.ts';
 import { createDial } from '../../../src/base/dial.ts';
 import { silentLog } from '../../../src/base/log.ts';
+import { portionListBuilder } from '../../../src/content/portion-list.ts';
 
 /** What a recorder was given for one body. */
 export interface Recorded extends Passing {
   readonly chunks: Buffer[];
   outcome: 'open' | 'finished' | 'abandoned';
 }
+
+export const NOTHING_DURABLE: DurablePart = {
+  scope: 1,
+  sizeBytes: 0,
+  isLost: true,
+  portions: () => portionListBuilder().list(),
+};
 
 /** A Recorder that keeps everything in memory. */
 export function memoryRecorder(): Recorder & { readonly recorded: Recorded[] } {
@@ -21,7 +29,11 @@ export function memoryRecorder(): Recorder & { readonly recorded: Recorded[] } {
       recorded.push(entry);
       return {
         write: (chunk) => entry.chunks.push(Buffer.from(chunk)),
-        finish: () => settle(entry, 'finished'),
+        finish() {
+          settle(entry, 'finished');
+          return Promise.resolve(undefined);
+        },
+        durable: NOTHING_DURABLE,
         abandon: () => settle(entry, 'abandoned'),
       };
     },
@@ -79,7 +91,7 @@ export async function testProxy(options: Partial<HttpProxyOptions> = {}): Promis
     dial: createDial({ allow: ['127.0.0.0/8'], timeoutMs: 2_000 }),
     recorder: { begin: () => undefined },
     log: silentLog,
-    version: '1.2.3',
+    page: { site: { version: '1.2.3' }, subscriberAt: () => undefined },
     ...options,
   });
   return { ...proxy, port: proxy.address.port, [Symbol.asyncDispose]: () => proxy.close() };

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { recordingPolicy } from '../../../proxy/record/policy.ts';
 import {
   createRecorder,
   MAX_BODY_QUEUE_BYTES,
@@ -13,6 +14,9 @@ import { contentId } from '../../../src/content/content-id.ts';
 import type { ByteStore } from '../../../src/store/byte-store.ts';
 import { chance } from '../../base/seeded.ts';
 import { fileObject, type OpenedCatalog, openTestCatalog } from '../../catalog/opened-catalog.ts';
+import { RECORD_ALL } from './record-all.ts';
+
+type Changes = Partial<Omit<Passing, 'mediaType'>>;
 
 const ADDRESS = '10.0.0.1';
 const MAX_BODY = 400 * 1024 * 1024;
@@ -37,23 +41,25 @@ async function openBench(
   const warnings: Record<string, unknown>[] = [];
   const log: Log = { info() {}, error() {}, warn: (event, facts) => warnings.push({ event, ...facts }) };
   const { catalog, clock } = opened;
-  const recorder = createRecorder({ catalog, clock, random: systemRandom, log, maxBodyBytes });
+  const policy = recordingPolicy({ ...RECORD_ALL, maxBodyBytes });
+  const recorder = createRecorder({ catalog, clock, random: systemRandom, log, policy });
   return { ...opened, recorder, scope, warnings };
 }
 
-function passing(changes: Partial<Passing> = {}): Passing {
+function passing(changes: Changes = {}): Passing {
   return {
     clientAddress: ADDRESS,
     url: 'http://origin.test/file',
     sizeBytes: undefined,
     etag: undefined,
     lastModified: undefined,
+    mediaType: undefined,
     isSharedCacheable: true,
     ...changes,
   };
 }
 
-function started(recorder: StoringRecorder, changes: Partial<Passing> = {}): Recording {
+function started(recorder: StoringRecorder, changes: Changes = {}): Recording {
   const recording = recorder.begin(passing(changes));
   if (recording === undefined) throw new Error('the recorder declined');
   return recording;
@@ -168,7 +174,7 @@ describe('recorder', () => {
 
   it('declines those it does not know, the suspended, the empty and the too large', async () => {
     const bench = await openBench(undefined, 1000);
-    const declines = (changes: Partial<Passing>) =>
+    const declines = (changes: Changes) =>
       expect(bench.recorder.begin(passing(changes)), JSON.stringify(changes)).to.equal(undefined);
     declines({ clientAddress: '10.0.0.2' });
     declines({ clientAddress: '' });
@@ -176,9 +182,9 @@ describe('recorder', () => {
     declines({ sizeBytes: 1001 });
     started(bench.recorder, { sizeBytes: 1000 }).abandon();
     started(bench.recorder, { clientAddress: `::ffff:${ADDRESS}` }).abandon();
-    await bench.catalog.subscribers.suspend('ada', true);
+    await bench.catalog.subscribers.change('ada', { isSuspended: true });
     declines({});
-    await bench.catalog.subscribers.suspend('ada', false);
+    await bench.catalog.subscribers.change('ada', { isSuspended: false });
     started(bench.recorder).abandon();
     expect(bench.recorder.stats).to.include({ recorded: 0, dropped: 0, abandoned: 3 });
   });
@@ -193,15 +199,15 @@ describe('recorder', () => {
     expect(bench.catalog.contents.entries).to.equal(0);
   });
 
-  it('gives up a body that grows too large, and says so once', async () => {
+  it('gives up a body that grows too large, and counts it once', async () => {
     const bench = await openBench(undefined, 100_000);
     const recording = started(bench.recorder);
     for (let round = 0; round < 20; round++) recording.write(LARGE.subarray(0, 10_000));
-    recording.finish();
+    expect(await recording.finish()).to.equal(undefined);
     await bench.recorder.settle();
-    expect(bench.recorder.stats).to.include({ recorded: 0, dropped: 1 });
-    expect(bench.warnings).to.have.length(1);
-    expect(bench.warnings[0]).to.include({ event: 'proxy.capture.dropped', url: 'http://origin.test/file' });
+    expect(bench.recorder.stats).to.include({ recorded: 0, dropped: 0 });
+    expect(bench.recorder.stats.refused.tooLarge).to.equal(1);
+    expect(bench.recorder.stats.refused.tooSmall).to.equal(0);
     expect(bench.catalog.contents.entries).to.equal(0);
   });
 
@@ -342,12 +348,7 @@ describe('recorder, at the second passing', () => {
     }));
   });
 
-  async function twice(
-    first: Partial<Passing>,
-    second: Partial<Passing>,
-    body = LARGE,
-    again = body,
-  ): Promise<void> {
+  async function twice(first: Changes, second: Changes, body = LARGE, again = body): Promise<void> {
     pass(started(bench.recorder, { sizeBytes: body.length, ...first }), body, [1000, 77]);
     await bench.recorder.settle();
     puts = 0;
@@ -375,7 +376,7 @@ describe('recorder, at the second passing', () => {
     'with another time': [{ lastModified: MODIFIED }, { lastModified: `${MODIFIED}2` }],
     'of another URL': [{ etag: '"v1"' }, { etag: '"v1"', url: 'http://origin.test/other' }],
     'of unknown length': [{ etag: '"v1"' }, { etag: '"v1"', sizeBytes: undefined }],
-  } satisfies Record<string, [Partial<Passing>, Partial<Passing>]>)) {
+  } satisfies Record<string, [Changes, Changes]>)) {
     it(`records a body ${name} again`, async () => {
       await twice(first, second);
       expect(bench.recorder.stats).to.include({ recorded: 2, recognised: 0, misjudged: 0 });

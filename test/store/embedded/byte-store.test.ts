@@ -17,6 +17,7 @@ async function openHarness(segmentBytes: number): Promise<OpenedDiskByteStore> {
   let store = await open();
   return {
     store,
+    sealedAfterBytes: segmentBytes,
     async reopen() {
       await store.close();
       store = await open();

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import {
   createPortionIndex,
   LENGTH_UNIT_BYTES,
-  MAX_SEGMENT_NUMBER,
+  MAX_SEGMENTS,
 } from '../../../src/store/embedded/portion-index.ts';
 import { MAX_RECORD_BYTES } from '../../../src/store/embedded/segment-format.ts';
 
@@ -25,11 +25,11 @@ describe('portion index', () => {
   it('keeps the largest numbers, and a length that is never too short', () => {
     const index = createPortionIndex();
     const key = randomBytes(32);
-    index.insert(key, MAX_SEGMENT_NUMBER, 0xffffffff, MAX_RECORD_BYTES);
+    index.insert(key, MAX_SEGMENTS, 0xffffffff, MAX_RECORD_BYTES);
     const [location] = index.candidates(key);
-    expect(location).to.include({ segment: MAX_SEGMENT_NUMBER, offset: 0xffffffff });
+    expect(location).to.include({ segment: MAX_SEGMENTS, offset: 0xffffffff });
     expect(location?.lengthBoundBytes).to.be.within(MAX_RECORD_BYTES, MAX_RECORD_BYTES + LENGTH_UNIT_BYTES);
-    expect(() => index.insert(key, MAX_SEGMENT_NUMBER + 1, 0, 1)).to.throw('22 bits');
+    expect(() => index.insert(key, MAX_SEGMENTS + 1, 0, 1)).to.throw('22 bits');
     expect(() => index.insert(key, 0, 0, 1)).to.throw('22 bits');
   });
 
@@ -50,7 +50,7 @@ describe('portion index', () => {
             model.set(name, { slot, offset });
           }
         }
-        expect(index.entries).to.equal(model.size);
+        expect(index.entries).to.equal(new Set([...model.values()].map(({ slot }) => slot)).size);
         for (let slot = 1018; slot < 1030; slot++) {
           const wanted = [...model.values()].filter((one) => one.slot === slot).map(({ offset }) => offset);
           expect(index.candidates(keyFor(slot)).map(({ offset }) => offset)).to.have.members(wanted);

@@ -6,6 +6,7 @@ byteStoreContract('memory', async () => {
   const store = openMemoryByteStore(options);
   return {
     store,
+    sealedAfterBytes: 0,
     setFull: (isFull) => {
       options.capacityBytes = isFull ? 0 : Number.POSITIVE_INFINITY;
     },

@@ -1,0 +1,146 @@
+import type { Clock } from '../../src/base/clock.ts';
+import { asWeirError, WeirError } from '../../src/base/errors.ts';
+import type { CacheStore } from '../record/cache-store.ts';
+import type { Recorder } from '../record/recording.ts';
+import { answerError } from './answer.ts';
+import { createAsker } from './asking.ts';
+import { hasOwnPreconditions } from './cache/conditional.ts';
+import { invalidatedUrls } from './cache/invalidation.ts';
+import { decideReuse, type RequestDirectives, requestDirectives } from './cache/reuse.ts';
+import type { Exchange } from './exchange.ts';
+import { type RawHeaders, valuesOf } from './headers.ts';
+import type { OriginConnections } from './origin-connections.ts';
+import type { ForwardRequest } from './request.ts';
+import { createResponseCache } from './response-cache.ts';
+import { createStoredServer } from './serve.ts';
+import type { Stored } from './stored.ts';
+
+/** Answers GET and HEAD: from the cache where RFC 9111 lets it, from the origin where not. */
+export interface GetService {
+  get(exchange: Exchange): void;
+  /** An origin has answered a request of another method: what that may have changed is forgotten. */
+  answered(request: ForwardRequest, status: number, headers: RawHeaders): void;
+  readonly counts: Readonly<CacheCounts>;
+}
+
+export interface CacheCounts {
+  /** Answered from the cache, unasked. */
+  hits: number;
+  /** Asked of an origin. */
+  misses: number;
+  /** Answered with what was on its way for another client. */
+  joined: number;
+  /** Answered from the cache after the origin had said that it holds still. */
+  validated: number;
+  /** Answered from the cache because the origin failed. */
+  stale: number;
+}
+
+export interface CacheSettings {
+  readonly isEnabled: boolean;
+  /** For answers that are asked for often, with their bodies. */
+  readonly memoryBytes: number;
+  /** Larger bodies are served from the store. */
+  readonly memoryBodyBytes: number;
+  /** Names of targeted fields that are meant for this cache (RFC 9213), the first counting most. */
+  readonly targetedFields: readonly string[];
+}
+
+export interface GetOptions {
+  readonly settings: CacheSettings;
+  readonly store: CacheStore;
+  readonly recorder: Recorder;
+  readonly connections: OriginConnections;
+  readonly clock: Clock;
+  readonly originIdleMs: number;
+  /** An exchange broke after it was accepted. Answers the client if that can still be done. */
+  fail(exchange: Exchange, error: WeirError): void;
+}
+
+export function createGetService(options: GetOptions): GetService {
+  const { settings, store, recorder, connections, clock, originIdleMs, fail } = options;
+  const { isEnabled, memoryBytes, memoryBodyBytes, targetedFields: targets } = settings;
+  const counts: CacheCounts = { hits: 0, misses: 0, joined: 0, validated: 0, stale: 0 };
+  const cache = createResponseCache({ isEnabled, store, memoryBytes, targets });
+  const onBroken = (exchange: Exchange, stored: Stored, error: WeirError): void => {
+    cache.remove(stored);
+    fail(exchange, error);
+  };
+  const server = createStoredServer({ store, memory: cache.memory, recorder, memoryBodyBytes, onBroken });
+  const asking = {
+    cache,
+    store,
+    recorder,
+    connections,
+    clock,
+    originIdleMs,
+    targets,
+    counts,
+    serve,
+    again: get,
+    fail,
+  };
+  const asker = createAsker(asking);
+
+  function get(exchange: Exchange): void {
+    const { request, res } = exchange;
+    if (!cache.isFor(request) || cache.isKnown(request.url)) return decide(exchange);
+    void cache.load(request.url).then(() => {
+      if (!res.destroyed) decide(exchange);
+    });
+  }
+
+  function decide(exchange: Exchange): void {
+    const { request, res } = exchange;
+    const { url, rawHeaders } = request;
+    const directives = requestDirectives(rawHeaders);
+    const conditions = hasOwnPreconditions(rawHeaders);
+    // RFC 9111 section 4.3.2: whether these hold only the origin can tell.
+    const isForOrigin = !cache.isFor(request) || conditions.ifMatch || conditions.ifUnmodifiedSince;
+    const stored = isForOrigin ? undefined : cache.memory.select(url, rawHeaders);
+    const reuse = stored === undefined ? 'none' : decideReuse(directives, stored.judgement, clock.wallMs());
+    if (stored !== undefined && (reuse === 'fresh' || reuse === 'stale-while-revalidate')) {
+      counts.hits++;
+      if (reuse === 'stale-while-revalidate') asker.refresh(request, stored);
+      return serve(exchange, stored);
+    }
+    if (directives.isOnlyIfCached) return answerError(res, notCached(url), 504);
+    const isConditional = conditions.ifNoneMatch || conditions.ifModifiedSince || conditions.range;
+    const isPlain = !isForOrigin && (stored !== undefined || !isConditional);
+    asker.ask(exchange, stored, isPlain && isForMany(request, directives));
+  }
+
+  function serve(exchange: Exchange, stored: Stored): void {
+    const { res } = exchange;
+    server.serve(exchange, stored, clock.wallMs()).then(
+      (isServed) => {
+        if (isServed || res.destroyed) return;
+        cache.remove(stored);
+        get(exchange);
+      },
+      (error: unknown) => onBroken(exchange, stored, asWeirError(error)),
+    );
+  }
+
+  return {
+    get,
+    answered(request, status, headers) {
+      if (!cache.isFor(request)) return;
+      for (const url of invalidatedUrls(request.method, request.url, status, headers)) {
+        asker.outdate(url);
+        void cache.forget(url);
+      }
+    },
+    counts,
+  };
+}
+
+/** Whether an answer to this request can be one for others too, so that they may wait for it. */
+function isForMany({ method, rawHeaders }: ForwardRequest, directives: RequestDirectives): boolean {
+  if (method !== 'GET' || directives.isNoStore || directives.isNoCache) return false;
+  return valuesOf(rawHeaders, 'authorization').length === 0;
+}
+
+function notCached(url: string): WeirError {
+  return new WeirError('WEIR_PROXY_NOT_CACHED', `${url} is not in the cache`);
+}

@@ -1,0 +1,127 @@
+import type { Operation } from '../../src/store/records.ts';
+import type { CacheStore } from '../record/cache-store.ts';
+import type { AnswerHead } from './answer-head.ts';
+import { freshen } from './cache/freshen.ts';
+import { judge } from './cache/judge.ts';
+import { storedHeaders } from './cache/storable.ts';
+import { selectingFields } from './cache/vary.ts';
+import { type RawHeaders, valuesOf } from './headers.ts';
+import type { ForwardRequest } from './request.ts';
+import {
+  createResponseMemory,
+  describe,
+  keptOf,
+  type ResponseMemory,
+  type Stored,
+  storedOf,
+} from './stored.ts';
+
+/** The answers the cache has, in memory and in the store. */
+export interface ResponseCache {
+  readonly memory: ResponseMemory;
+  /** Whether answers to the request may be kept, and be what is kept, as far as the proxy is concerned. */
+  isFor(request: ForwardRequest): boolean;
+  /** Whether memory knows all answers to the URL; `load` makes it so. */
+  isKnown(url: string): boolean;
+  load(url: string): Promise<void>;
+  /** A new answer with its body in memory, in the store, or still to come. Not kept until `put`. */
+  create(url: string, requestHeaders: RawHeaders, head: AnswerHead): Stored | undefined;
+  /** The answer once its body is known. */
+  withBody(stored: Stored, body: Pick<Stored, 'sizeBytes' | 'bytes' | 'held' | 'source'>): Stored;
+  put(stored: Stored, instead?: Stored): void;
+  /** What to write with a body so that its answer is found again. */
+  keeping(stored: Stored): readonly Operation[];
+  /** The origin has said that the answer still holds (RFC 9111 section 4.3.4). */
+  freshen(stored: Stored, head: AnswerHead): Stored;
+  /** The answer does not hold any more. */
+  remove(stored: Stored): void;
+  /** No answer to the URL holds any more. */
+  forget(url: string): Promise<void>;
+}
+
+export interface ResponseCacheOptions {
+  readonly isEnabled: boolean;
+  readonly store: CacheStore;
+  readonly memoryBytes: number;
+  /** Fields of targeted cache control that are meant for this cache (RFC 9213). */
+  readonly targets: readonly string[];
+}
+
+export function createResponseCache(options: ResponseCacheOptions): ResponseCache {
+  const { isEnabled, store, memoryBytes, targets } = options;
+  const memory = createResponseMemory(memoryBytes);
+
+  function save(url: string): void {
+    store.replace(
+      url,
+      (memory.variants(url) ?? []).flatMap((one) => keptOf(one) ?? []),
+    );
+  }
+
+  async function load(url: string): Promise<void> {
+    const found = await store.find(url);
+    memory.load(
+      url,
+      found.map((kept) => storedOf(url, kept, targets)),
+    );
+  }
+
+  return {
+    memory,
+    isFor: ({ isTrusted }) => isEnabled && isTrusted,
+    isKnown: (url) => memory.variants(url) !== undefined,
+    load,
+    create(url, requestHeaders, head) {
+      const selecting = selectingFields(requestHeaders, head.headers);
+      if (selecting === undefined) return undefined;
+      const { status, reason, requestMs, responseMs } = head;
+      const headers = storedHeaders(head.headers);
+      const response = { status, reason, headers, requestMs, responseMs };
+      return {
+        ...response,
+        url,
+        selecting,
+        judgement: judge(response, targets),
+        sizeBytes: 0,
+        bytes: undefined,
+        held: undefined,
+        source: undefined,
+        described: describe(headers),
+      };
+    },
+    withBody(stored, body) {
+      if (valuesOf(stored.headers, 'content-length').length > 0) return { ...stored, ...body };
+      const headers = [...stored.headers, 'Content-Length', String(body.sizeBytes)];
+      return { ...stored, ...body, headers, judgement: judge({ ...stored, headers }, targets) };
+    },
+    put: (stored, instead) => memory.put(stored, instead),
+    keeping(stored) {
+      const others = (memory.variants(stored.url) ?? []).filter(
+        (one) => one.selecting.join() !== stored.selecting.join(),
+      );
+      return [
+        store.replacing(
+          stored.url,
+          [stored, ...others].flatMap((one) => keptOf(one) ?? []),
+        ),
+      ];
+    },
+    freshen(stored, head) {
+      const updated = freshen(stored, head);
+      const fresh = { ...updated, judgement: judge(updated, targets), described: describe(updated.headers) };
+      memory.put(fresh, stored);
+      if (fresh.held !== undefined) save(fresh.url);
+      return fresh;
+    },
+    remove(stored) {
+      memory.remove(stored);
+      if (stored.held !== undefined) save(stored.url);
+    },
+    async forget(url) {
+      if (memory.variants(url) === undefined) await load(url);
+      const isKept = (memory.variants(url) ?? []).some(({ held }) => held !== undefined);
+      memory.forget(url);
+      if (isKept) store.replace(url, []);
+    },
+  };
+}

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { asWeirError, type WeirError } from '../../src/base/errors.ts';
+import type { CacheStore } from '../record/cache-store.ts';
+import type { Recorder, Recording } from '../record/recording.ts';
+import { isNotModified, notModifiedHeaders } from './cache/conditional.ts';
+import { multipart } from './cache/multipart.ts';
+import { type ByteRange, planRange } from './cache/ranges.ts';
+import { servedHeaders } from './cache/served.ts';
+import type { Exchange } from './exchange.ts';
+import type { RawHeaders } from './headers.ts';
+import { sendBody } from './send-body.ts';
+import type { ResponseMemory, Stored } from './stored.ts';
+
+/** Answers from what the cache has. */
+export interface StoredServer {
+  /**
+   * Answers a GET or HEAD with a stored answer: whole, in part, or by telling that the client has it
+   * (RFC 9111 section 4.3.2). Resolves with false, having sent nothing, when the body cannot be read.
+   */
+  serve(exchange: Exchange, stored: Stored, nowMs: number): Promise<boolean>;
+}
+
+export interface StoredServerOptions {
+  readonly store: CacheStore;
+  readonly memory: ResponseMemory;
+  readonly recorder: Recorder;
+  /** A body up to this is read into memory when it is served from the store. */
+  readonly memoryBodyBytes: number;
+  /** The body broke off in mid-answer. */
+  onBroken(exchange: Exchange, stored: Stored, error: WeirError): void;
+}
+
+export function createStoredServer(options: StoredServerOptions): StoredServer {
+  const { store, memory, recorder, memoryBodyBytes } = options;
+  const loading = new Map<Stored, Promise<Buffer>>();
+
+  /** The body in memory, or undefined for one too large for that. */
+  async function load(stored: Stored): Promise<Buffer | undefined> {
+    if (stored.bytes !== undefined || stored.sizeBytes > memoryBodyBytes) return stored.bytes;
+    const read = loading.get(stored) ?? gather(bytesOf(stored, 0, stored.sizeBytes), stored.sizeBytes);
+    loading.set(stored, read);
+    try {
+      const bytes = await read;
+      if (loading.delete(stored)) memory.put({ ...stored, bytes }, stored);
+      return bytes;
+    } catch (error) {
+      loading.delete(stored);
+      throw error;
+    }
+  }
+
+  async function* bytesOf(stored: Stored, fromByte: number, toByte: number): AsyncIterable<Uint8Array> {
+    if (stored.bytes !== undefined) yield stored.bytes.subarray(fromByte, toByte);
+    else if (stored.held !== undefined) yield* store.read(stored.held, fromByte, toByte);
+  }
+
+  function send(
+    exchange: Exchange,
+    stored: Stored,
+    body: AsyncIterable<Uint8Array>,
+    recording?: Recording,
+  ): void {
+    sendBody(exchange, body, recording).catch((error: unknown) => {
+      options.onBroken(exchange, stored, asWeirError(error));
+    });
+  }
+
+  async function sendWhole(exchange: Exchange, stored: Stored, headers: string[]): Promise<void> {
+    const bytes = stored.bytes ?? (await load(stored));
+    if (bytes !== undefined) {
+      exchange.res.writeHead(stored.status, stored.reason, headers);
+      exchange.res.end(bytes);
+      const recording = recordHit(exchange, stored);
+      recording?.write(bytes);
+      void recording?.finish();
+      return;
+    }
+    const body = await started(bytesOf(stored, 0, stored.sizeBytes));
+    exchange.res.writeHead(stored.status, stored.reason, headers);
+    send(exchange, stored, body, recordHit(exchange, stored));
+  }
+
+  /** The subscriber got the body; it may be held for somebody else so far. */
+  function recordHit({ req, request }: Exchange, stored: Stored): Recording | undefined {
+    if (stored.status !== 200) return undefined;
+    return recorder.begin({
+      clientAddress: req.socket.remoteAddress ?? '',
+      url: request.url,
+      sizeBytes: stored.sizeBytes,
+      ...stored.described,
+      isSharedCacheable: true,
+      ...(stored.source !== undefined && { held: stored.source }),
+    });
+  }
+
+  async function sendRange(
+    exchange: Exchange,
+    stored: Stored,
+    headers: RawHeaders,
+    { fromByte, toByte }: ByteRange,
+  ): Promise<void> {
+    const body = await started(bytesOf(await inMemory(stored), fromByte, toByte));
+    const range = `bytes ${fromByte}-${toByte - 1}/${stored.sizeBytes}`;
+    exchange.res.writeHead(206, replaced(headers, toByte - fromByte, ['Content-Range', range]));
+    send(exchange, stored, body);
+  }
+
+  async function sendRanges(
+    exchange: Exchange,
+    stored: Stored,
+    headers: RawHeaders,
+    ranges: readonly ByteRange[],
+  ): Promise<void> {
+    const source = await inMemory(stored);
+    const parts = multipart(ranges, stored.described.mediaType, stored.sizeBytes, randomUUID());
+    async function* body(): AsyncIterable<Uint8Array> {
+      for (const [index, { fromByte, toByte }] of ranges.entries()) {
+        yield parts.heads[index] ?? NO_BYTES;
+        yield* bytesOf(source, fromByte, toByte);
+      }
+      yield parts.tail;
+    }
+    const begun = await started(body());
+    const type = ['Content-Type', parts.contentType];
+    exchange.res.writeHead(206, replaced(headers, parts.sizeBytes, type));
+    send(exchange, stored, begun);
+  }
+
+  async function inMemory(stored: Stored): Promise<Stored> {
+    const bytes = await load(stored);
+    return bytes === undefined ? stored : { ...stored, bytes };
+  }
+
+  async function serve(exchange: Exchange, stored: Stored, nowMs: number): Promise<void> {
+    const { req, res, request } = exchange;
+    const headers = servedHeaders(stored.judgement, nowMs);
+    if (isNotModified(request.rawHeaders, stored)) {
+      res.writeHead(304, notModifiedHeaders(headers)).end();
+      return;
+    }
+    if (req.method === 'HEAD') {
+      res.writeHead(stored.status, stored.reason, headers).end();
+      return;
+    }
+    const plan = planRange(request.rawHeaders, stored, stored.sizeBytes);
+    const [first, second] = plan.kind === 'ranges' ? plan.ranges : [];
+    if (plan.kind === 'unsatisfiable') {
+      res.writeHead(416, ['Content-Range', `bytes */${stored.sizeBytes}`, 'Content-Length', '0']).end();
+    } else if (plan.kind === 'whole' || first === undefined) await sendWhole(exchange, stored, headers);
+    else if (second === undefined) await sendRange(exchange, stored, headers, first);
+    else await sendRanges(exchange, stored, headers, plan.ranges);
+  }
+
+  return {
+    async serve(exchange, stored, nowMs) {
+      try {
+        await serve(exchange, stored, nowMs);
+        return true;
+      } catch (error) {
+        if (exchange.res.headersSent) throw error;
+        return false;
+      }
+    },
+  };
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+/** Headers of a part: its own length, and what else differs from those of the whole. */
+function replaced(headers: RawHeaders, sizeBytes: number, own: readonly string[]): string[] {
+  const replacedName = (own[0] ?? '').toLowerCase();
+  const kept: string[] = [];
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = (headers[at] ?? '').toLowerCase();
+    if (name !== 'content-length' && name !== replacedName)
+      kept.push(headers[at] ?? '', headers[at + 1] ?? '');
+  }
+  return [...kept, ...own, 'Content-Length', String(sizeBytes)];
+}
+
+/** The same bytes, once the first of them have been read: what cannot be read is known before anything is sent. */
+async function started(body: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  const rest = body[Symbol.asyncIterator]();
+  const first = await rest.next();
+  return (async function* () {
+    if (first.done === true) return;
+    yield first.value;
+    yield* { [Symbol.asyncIterator]: () => rest };
+  })();
+}
+
+async function gather(body: AsyncIterable<Uint8Array>, sizeBytes: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(sizeBytes);
+  let filled = 0;
+  for await (const piece of body) {
+    bytes.set(piece, filled);
+    filled += piece.length;
+  }
+  return bytes;
+}

@@ -1,0 +1,51 @@
+import type { IncomingMessage } from 'node:http';
+import { WeirError } from '../../src/base/errors.ts';
+import type { CacheStore } from '../record/cache-store.ts';
+import type { Recording } from '../record/recording.ts';
+import { whenClosed } from './answer-head.ts';
+import { type ArrivingBody, createArrivingBody } from './arriving-body.ts';
+
+/** The body of an origin's answer on its way: to its readers, and to the recorder. */
+export interface Transfer {
+  readonly body: ArrivingBody;
+  readonly recording: Recording | undefined;
+}
+
+export interface TransferOptions {
+  readonly store: Pick<CacheStore, 'readDurable'>;
+  /** A body up to this is kept in memory until it is whole. */
+  readonly wholeBytes: number;
+  /** Begins to record the body, if it is to be recorded. */
+  record(onProgress: () => void): Recording | undefined;
+  onWhole(transfer: Transfer): void;
+  onBroken(error: WeirError): void;
+}
+
+/** Starts the answer flowing. */
+export function startTransfer(answer: IncomingMessage, options: TransferOptions): Transfer {
+  const recording = options.record(() => body.progress());
+  const body: ArrivingBody = createArrivingBody({
+    durable: recording?.durable,
+    store: options.store,
+    wholeBytes: options.wholeBytes,
+    onRoom: () => answer.resume(),
+  });
+  const transfer = { body, recording };
+  answer.on('data', (chunk: Buffer) => {
+    recording?.write(chunk);
+    body.push(chunk);
+    if (!body.isRoom) answer.pause();
+  });
+  whenClosed(answer, (isWhole) => {
+    if (isWhole) {
+      body.finish(answer.rawTrailers);
+      options.onWhole(transfer);
+      return;
+    }
+    const error = new WeirError('WEIR_PROXY_UPSTREAM', 'the origin ended before its answer did');
+    recording?.abandon();
+    body.fail(error);
+    options.onBroken(error);
+  });
+  return transfer;
+}

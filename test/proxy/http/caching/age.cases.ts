@@ -1,0 +1,96 @@
+import { A_WHILE_MS, type Case, fill, hit, miss, refetches, reuses } from './case.ts';
+
+const FRESH = 'Cache-Control: max-age=3600';
+const A_DATE = /^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/;
+
+export const AGE_CASES: readonly Case[] = [
+  reuses('an answer from the cache has an Age', '9111 5.1', [FRESH], { second: { age: [0, 2] } }),
+  reuses('Age grows while an answer is stored', '9111 4.2.3', [FRESH], {
+    second: { pauseMs: A_WHILE_MS, age: [2, 5] },
+  }),
+  reuses('Age goes on from what upstream said', '9111 4.2.3', [FRESH, 'Age: 100'], {
+    second: { age: [100, 103] },
+  }),
+  reuses('Age goes on from what upstream said, while stored', '9111 4.2.3', [FRESH, 'Age: 100'], {
+    second: { pauseMs: A_WHILE_MS, age: [102, 105] },
+  }),
+  reuses('Age is no less than how long ago Date was', '9111 4.2.3', [FRESH, 'Date: {now-100}'], {
+    second: { age: [100, 103] },
+  }),
+  reuses(
+    'Age is the greater of what upstream said and how long ago Date was',
+    '9111 4.2.3',
+    [FRESH, 'Date: {now-50}', 'Age: 100'],
+    { second: { age: [100, 103] } },
+  ),
+  reuses('Age includes the time an answer was on its way', '9111 4.2.3', [FRESH, 'Age: 100'], {
+    answer: { delayMs: 2_100 },
+    second: { age: [102, 105] },
+  }),
+  reuses('an Age that is no number is passed over', '9111 5.1', [FRESH, 'Age: old'], {
+    second: { age: [0, 2] },
+  }),
+  reuses('a negative Age is passed over', '9111 5.1', [FRESH, 'Age: -7200'], { second: { age: [0, 2] } }),
+  reuses('of a list as Age the first member counts', '9111 5.1', [FRESH, 'Age: 100, 7200'], {
+    second: { age: [100, 103] },
+  }),
+  refetches('of a list as Age the first member counts, and may be too old', '9111 5.1', [
+    FRESH,
+    'Age: 7200, 0',
+  ]),
+  refetches('an Age beyond every number is too old', '9111 1.2.2', [FRESH, 'Age: 99999999999999999999999']),
+  {
+    says: 'an answer on its way through keeps the Age it came with',
+    rfc: '9111 5.1',
+    steps: [fill([FRESH, 'Age: 100'], { age: [100, 102] })],
+  },
+  {
+    says: 'an answer straight from the origin gets no Age',
+    rfc: '9111 5.1',
+    optional: true,
+    steps: [fill([FRESH], { gets: { Age: null } })],
+  },
+  {
+    says: 'one Age is sent, not two',
+    rfc: '9110 5.3',
+    steps: [fill([FRESH, 'Age: 100']), hit({ gets: { Age: /^\d+$/ } })],
+  },
+  {
+    says: 'Date of an answer from the cache is that of the origin',
+    rfc: '9110 6.6.1',
+    steps: [
+      fill(['Date: Sun, 01 Jan 2023 00:00:00 GMT', 'Cache-Control: max-age=999999999'], {
+        gets: { Date: 'Sun, 01 Jan 2023 00:00:00 GMT' },
+      }),
+      hit({ pauseMs: 1_200, gets: { Date: 'Sun, 01 Jan 2023 00:00:00 GMT' } }),
+    ],
+  },
+  reuses('a Date is added where the origin sent none', '9110 6.6.1', [FRESH], {
+    answer: { isDateless: true },
+    first: { gets: { Date: A_DATE } },
+    second: { gets: { Date: A_DATE } },
+  }),
+  {
+    says: 'Age begins anew when an answer was validated',
+    rfc: '9111 4.3.4',
+    steps: [
+      fill(['Cache-Control: max-age=3600', 'Age: 3599', 'ETag: "a"']),
+      miss({
+        pauseMs: A_WHILE_MS,
+        from: 1,
+        asks: 1,
+        origin: { status: 304, headers: ['ETag: "a"', 'Cache-Control: max-age=3600'] },
+      }),
+      hit({ age: [0, 2] }),
+    ],
+  },
+  {
+    says: 'Age begins anew when an answer was replaced',
+    rfc: '9111 4.2.3',
+    steps: [
+      fill(['Cache-Control: max-age=3600', 'Age: 7200']),
+      miss({ origin: { headers: [FRESH] } }),
+      hit({ from: 2, age: [0, 2] }),
+    ],
+  },
+];
