@@ -10,6 +10,7 @@ import { type AnswerHead, readAnswerHead } from './answer-head.ts';
 import { askHeaders } from './ask-headers.ts';
 import { agreesWith304, headAgrees } from './cache/freshen.ts';
 import { decideReuse, mayServeOnError, requestDirectives } from './cache/reuse.ts';
+import { servedHeaders } from './cache/served.ts';
 import { isStorable } from './cache/storable.ts';
 import { isSelected } from './cache/vary.ts';
 import type { Exchange } from './exchange.ts';
@@ -187,7 +188,7 @@ class OriginAsker implements Asker {
       answer.resume();
       if (!agreesWith304(validated, head.headers)) return this.#send(asking, false);
       counts.validated++;
-      return this.#serveAll(asking, asking.isOutdated ? validated : cache.freshen(validated, head));
+      return this.#serveValidated(asking, validated, head);
     }
     if (SPARED_STATUSES.has(head.status) && this.#mayBeStale(asking, 'error')) {
       answer.resume();
@@ -198,12 +199,25 @@ class OriginAsker implements Asker {
     this.#passOn(asking, head, answer);
   }
 
+  #serveValidated(asking: Asking, validated: Stored, head: AnswerHead): void {
+    const { cache, serve, again } = this.#options;
+    if (asking.isOutdated) return this.#serveAll(asking, validated);
+    const { own, others } = cache.freshen(validated, asking.request.rawHeaders, head);
+    const [first, ...joined] = this.#release(asking);
+    if (first !== undefined) serve(first, own);
+    for (const exchange of joined) {
+      if (others !== undefined && isSelected(exchange.request.rawHeaders, others.selecting))
+        serve(exchange, others);
+      else again(exchange);
+    }
+  }
+
   /** What a HEAD tells of a stored answer (RFC 9111 section 4.3.5). */
   #noteHead({ request }: Asking, head: AnswerHead): void {
     const { cache } = this.#options;
     const stored = cache.memory.select(request.url, request.rawHeaders);
     if (stored === undefined || head.status !== stored.status) return;
-    if (headAgrees(stored, stored.sizeBytes, head)) cache.freshen(stored, head);
+    if (headAgrees(stored, stored.sizeBytes, head)) cache.freshen(stored, request.rawHeaders, head);
     else cache.remove(stored);
   }
 
@@ -307,14 +321,18 @@ class OriginAsker implements Asker {
 
   #deliver(asking: Asking, arriving: Arriving, exchange: Exchange, isFirst: boolean): void {
     const { res } = exchange;
-    const { head, transfer } = arriving;
+    const { head, stored, transfer } = arriving;
     const { body } = transfer;
+    const nowMs = this.#options.clock.wallMs();
     const reader = body.read();
     res.once('close', () => {
       reader.leave();
       this.#readerLeft(asking);
     });
-    res.writeHead(head.status, head.reason, [...head.headers]);
+    // Others are not sent what the origin had for the one who asked.
+    const headers =
+      isFirst || stored === undefined ? [...head.headers] : servedHeaders(stored.judgement, nowMs);
+    res.writeHead(head.status, head.reason, headers);
     const own = isFirst ? undefined : this.#recordFor(exchange, arriving);
     sendBody(exchange, reader, own, () => body.trailers).catch((error: unknown) => {
       this.#options.fail(exchange, upstreamError(error));

@@ -7,6 +7,7 @@ import { createAsker } from './asking.ts';
 import { hasOwnPreconditions } from './cache/conditional.ts';
 import { invalidatedUrls } from './cache/invalidation.ts';
 import { decideReuse, type RequestDirectives, requestDirectives } from './cache/reuse.ts';
+import { isOwn } from './direct.ts';
 import type { Exchange } from './exchange.ts';
 import { type RawHeaders, valuesOf } from './headers.ts';
 import type { OriginConnections } from './origin-connections.ts';
@@ -101,12 +102,14 @@ export function createGetService(options: GetOptions): GetService {
     const reuse = stored === undefined ? 'none' : decideReuse(directives, stored.judgement, clock.wallMs());
     if (stored !== undefined && (reuse === 'fresh' || reuse === 'stale-while-revalidate')) {
       counts.hits++;
+      noteStatus(exchange, 'weir; hit');
       if (reuse === 'stale-while-revalidate') asker.refresh(request, stored);
       return serve(exchange, stored);
     }
     if (directives.isOnlyIfCached) return answerError(res, notCached(url), 504);
     const isConditional = conditions.ifNoneMatch || conditions.ifModifiedSince || conditions.range;
     const isPlain = !isForOrigin && (stored !== undefined || !isConditional);
+    noteStatus(exchange, 'weir; fwd=miss');
     asker.ask(exchange, stored, isPlain && isForMany(request, directives));
   }
 
@@ -133,6 +136,11 @@ export function createGetService(options: GetOptions): GetService {
     },
     counts,
   };
+}
+
+/** Tells the page what became of its test download (RFC 9211). Other answers carry nothing of ours. */
+function noteStatus({ request, res }: Exchange, status: string): void {
+  if (isOwn(request.origin)) res.setHeader('Cache-Status', status);
 }
 
 /** Whether an answer to this request can be one for others too, so that they may wait for it. */

@@ -10,16 +10,14 @@ import type { Origin } from './request.ts';
  */
 export type DestinationOf = (socket: Socket, ownPort: number) => Origin | undefined;
 
-/** The kernel's TPROXY leaves a connection its destination: it is the local end of the socket. */
-export function tproxyDestination(socket: Socket, ownPort: number): Origin | undefined {
-  return socket.localPort === ownPort ? undefined : localEnd(socket);
-}
-
 /**
- * The kernel's REDIRECT has rewritten the destination and knows the one before. Needs the optional
- * package koffi; WEIR_REDIRECT_UNAVAILABLE without it.
+ * For connections the kernel brings here by TPROXY, which leaves them their destination as the local
+ * end of the socket, or by REDIRECT, which rewrites it and remembers. That needs the optional package
+ * koffi: WEIR_REDIRECT_UNAVAILABLE without it.
  */
-export async function openRedirectDestination(): Promise<DestinationOf> {
+export async function openDestinationReader(via: 'tproxy' | 'redirect'): Promise<DestinationOf> {
+  if (via === 'tproxy')
+    return (socket, ownPort) => (socket.localPort === ownPort ? undefined : localEnd(socket));
   const getsockopt = await loadGetsockopt();
   return (socket) => {
     const local = localEnd(socket);

@@ -1,9 +1,10 @@
 import type { Operation } from '../../src/store/records.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { AnswerHead } from './answer-head.ts';
+import { withoutFields } from './cache/fields.ts';
 import { freshen } from './cache/freshen.ts';
 import { judge } from './cache/judge.ts';
-import { storedHeaders } from './cache/storable.ts';
+import { isStorable, storedHeaders } from './cache/storable.ts';
 import { selectingFields } from './cache/vary.ts';
 import { type RawHeaders, valuesOf } from './headers.ts';
 import type { ForwardRequest } from './request.ts';
@@ -31,8 +32,15 @@ export interface ResponseCache {
   put(stored: Stored, instead?: Stored): void;
   /** What to write with a body so that its answer is found again. */
   keeping(stored: Stored): readonly Operation[];
-  /** The origin has said that the answer still holds (RFC 9111 section 4.3.4). */
-  freshen(stored: Stored, head: AnswerHead): Stored;
+  /**
+   * The origin has said that the answer still holds (RFC 9111 section 4.3.4), in an answer to these
+   * request headers. Gives what the client who asked is sent, and what others are, if anything.
+   */
+  freshen(
+    stored: Stored,
+    requestHeaders: RawHeaders,
+    head: AnswerHead,
+  ): { own: Stored; others: Stored | undefined };
   /** The answer does not hold any more. */
   remove(stored: Stored): void;
   /** No answer to the URL holds any more. */
@@ -75,7 +83,7 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       const selecting = selectingFields(requestHeaders, head.headers);
       if (selecting === undefined) return undefined;
       const { status, reason, requestMs, responseMs } = head;
-      const headers = storedHeaders(head.headers);
+      const headers = storedHeaders(head.headers, targets);
       const response = { status, reason, headers, requestMs, responseMs };
       return {
         ...response,
@@ -90,7 +98,8 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       };
     },
     withBody(stored, body) {
-      if (valuesOf(stored.headers, 'content-length').length > 0) return { ...stored, ...body };
+      const isCounted = stored.status === 204 || valuesOf(stored.headers, 'content-length').length > 0;
+      if (isCounted) return { ...stored, ...body };
       const headers = [...stored.headers, 'Content-Length', String(body.sizeBytes)];
       return { ...stored, ...body, headers, judgement: judge({ ...stored, headers }, targets) };
     },
@@ -106,12 +115,22 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
         ),
       ];
     },
-    freshen(stored, head) {
-      const updated = freshen(stored, head);
-      const fresh = { ...updated, judgement: judge(updated, targets), described: describe(updated.headers) };
-      memory.put(fresh, stored);
-      if (fresh.held !== undefined) save(fresh.url);
-      return fresh;
+    freshen(stored, requestHeaders, head) {
+      const updated = freshen(stored, head, targets);
+      const headers = storedHeaders(updated.headers, targets);
+      const response = { ...updated, headers };
+      const selecting = selectingFields(requestHeaders, headers);
+      const isKept = selecting !== undefined && isStorable({ method: 'GET', headers: [] }, response, targets);
+      const judgement = judge(response, targets);
+      const kept = { ...response, selecting: selecting ?? [], judgement, described: describe(headers) };
+      memory.remove(stored);
+      if (isKept) memory.put(kept);
+      if (stored.held !== undefined) save(stored.url);
+      const given = withoutFields(updated.headers, (name) => name === 'age');
+      return {
+        own: { ...kept, judgement: { ...judgement, headers: given } },
+        others: isKept ? kept : undefined,
+      };
     },
     remove(stored) {
       memory.remove(stored);

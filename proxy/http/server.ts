@@ -11,6 +11,7 @@ import { type CacheStore, NO_CACHE_STORE } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import { type ClientConnections, openClientConnections } from './connections.ts';
 import type { DirectSettings } from './direct.ts';
+import { isOwn } from './direct.ts';
 import type { CacheCounts, CacheSettings } from './get.ts';
 import { createHostCheck } from './host-check.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from './limits.ts';
@@ -18,6 +19,7 @@ import { addressOf, type Listen, openListener } from './listener.ts';
 import { dialElsewhere } from './origin-connections.ts';
 import type { DestinationOf } from './original-destination.ts';
 import { rememberConnections } from './own-connections.ts';
+import { createTestOrigin } from './page/test-origin.ts';
 import { createService, type Service, type ServiceCounts } from './service.ts';
 import { isWebSocketRequest, serveWithoutUpgrade } from './upgrade.ts';
 
@@ -79,8 +81,10 @@ export async function openHttpProxy(options: HttpProxyOptions): Promise<HttpProx
   const transparentServer = transparent && createHttpServer(limits);
   const servers = [server, ...(transparentServer === undefined ? [] : [transparentServer])];
   const own = rememberConnections(options.dial);
+  const testOrigin = createTestOrigin();
+  const dialOthers = servers.reduce((dial, one) => dialElsewhere(dial, () => addressOf(one)), own.dial);
   const service = createService({
-    dial: servers.reduce((dial, one) => dialElsewhere(dial, () => addressOf(one)), own.dial),
+    dial: (host, port, how) => (isOwn({ host, port }) ? testOrigin.dial() : dialOthers(host, port, how)),
     ...(transparent && { checkHost: createHostCheck(transparent.addressesOf, own) }),
     connectPorts: options.connectPorts ?? [HTTPS_PORT],
     recorder: options.recorder,
@@ -99,7 +103,7 @@ export async function openHttpProxy(options: HttpProxyOptions): Promise<HttpProx
     const closed = servers.map((one) => new Promise((resolve) => one.close(resolve)));
     clients.resetAll();
     service.close();
-    await Promise.all(closed);
+    await Promise.all([...closed, testOrigin.close()]);
   }
 
   try {

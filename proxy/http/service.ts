@@ -15,6 +15,7 @@ import { type CacheCounts, type CacheSettings, createGetService } from './get.ts
 import type { HostCheck } from './host-check.ts';
 import type { HttpLimits } from './limits.ts';
 import { openOriginConnections } from './origin-connections.ts';
+import { isTestDownload } from './page/page-answer.ts';
 import {
   type ForwardRequest,
   type InterceptedRequest,
@@ -136,7 +137,8 @@ export function createService(settings: ServiceSettings): Service {
           (believed) => pass({ request: believed, req, res }),
           (error: unknown) => fail({ request: request.dialled, req, res }, asWeirError(error)),
         );
-      } else if (isOwn(request.origin)) {
+      } else if (isOwn(request.origin) && !isTestDownload(request.path)) {
+        if (request.framing.kind !== 'none') res.shouldKeepAlive = false;
         answerItself({ req, path: request.path, isProxied: true }, res, settings.page);
       } else pass({ request, req, res });
     },

@@ -37,7 +37,7 @@ export function describe(headers: RawHeaders): Described {
 
 /** The answers in memory by URL: those used last, up to so many bytes. */
 export interface ResponseMemory {
-  /** The one kept last of those this request selects (RFC 9111 section 4.1). */
+  /** The one sent last of those this request selects (RFC 9111 section 4.1). */
   select(url: string, requestHeaders: RawHeaders): Stored | undefined;
   /** All of the URL; undefined when memory does not know whether there are any. */
   variants(url: string): readonly Stored[] | undefined;
@@ -69,7 +69,12 @@ export function createResponseMemory(maxBytes: number): ResponseMemory {
 
   return {
     select(url, requestHeaders) {
-      return byUrl.get(url)?.find(({ selecting }) => isSelected(requestHeaders, selecting));
+      let selected: Stored | undefined;
+      for (const one of byUrl.get(url) ?? []) {
+        if (!isSelected(requestHeaders, one.selecting)) continue;
+        if (selected === undefined || one.judgement.sentMs > selected.judgement.sentMs) selected = one;
+      }
+      return selected;
     },
     variants: (url) => byUrl.get(url),
     put(stored, instead) {

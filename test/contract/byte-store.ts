@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { zstdDecompress } from '../../src/base/compress.ts';
 import { type ErrorCode, WeirError } from '../../src/base/errors.ts';
@@ -14,7 +15,7 @@ import {
 /** A store under test, and what can be done to it from outside. */
 export interface OpenedByteStore {
   readonly store: ByteStore;
-  /** What was put can leave in a sweep once as much was put behind it under the same retention. */
+  /** What was put can leave in a sweep once as much was put with it and something behind it. Below 24 MiB. */
   readonly sealedAfterBytes: number;
   /** From now on there is room for nothing, or for anything again. */
   readonly setFull: (isFull: boolean) => void;
@@ -211,15 +212,15 @@ function sweepTests(opened: () => OpenedByteStore): void {
   it('lets go what is gone and keeps the rest, and gives the room back', async () => {
     const { store } = opened();
     const [gone, kept] = [sampleEntries(), sampleEntries()];
-    await putSealed(opened(), [...gone, ...kept], 'passing');
+    const filler = await putSealed(opened(), [...gone, ...kept], 'passing');
     const before = store.stats();
-    const report = await store.sweep(async () => verdictOf(gone, 'passing'));
-    expect(report).to.include({ isComplete: true, goneEntries: gone.length });
+    const report = await store.sweep(async () => verdictOf([...gone, ...filler], 'passing'));
+    expect(report).to.include({ isComplete: true, goneEntries: gone.length + filler.length });
     await expectThere(store, gone, false);
     await expectThere(store, kept, true);
     const after = store.stats();
-    expect(after.entries).to.equal(before.entries - gone.length);
-    expect(after.plainBytes).to.equal(before.plainBytes - sumBytes(gone));
+    expect(after.entries).to.equal(before.entries - gone.length - filler.length);
+    expect(after.plainBytes).to.equal(before.plainBytes - sumBytes([...gone, ...filler]));
     expect(before.storedBytes - after.storedBytes).to.be.within(1, report.freedBytes);
     expect((await store.check()).corrupt).to.deep.equal([]);
   });
@@ -227,7 +228,7 @@ function sweepTests(opened: () => OpenedByteStore): void {
   it('takes what was swept anew', async () => {
     const { store } = opened();
     const gone = sampleEntries();
-    await putSealed(opened(), gone, 'passing');
+    gone.push(...(await putSealed(opened(), gone, 'passing')));
     await store.sweep(async () => verdictOf(gone, 'passing'));
     await expectThere(store, gone, false);
     await store.put(gone, 'kept');
@@ -246,8 +247,8 @@ function sweepTests(opened: () => OpenedByteStore): void {
     const after = store.stats();
     expect(after).to.include({ entries: before.entries, storedBytes: before.storedBytes });
     expect(after.passingBytes).to.be.lessThan(before.passingBytes);
-    await putSealed(opened(), [], 'kept');
-    await store.sweep(async () => verdictOf(entries, 'kept'));
+    const filler = await putSealed(opened(), [], 'kept');
+    await store.sweep(async () => verdictOf([...entries, ...filler], 'kept'));
     await expectThere(store, entries, false);
   });
 
@@ -255,7 +256,7 @@ function sweepTests(opened: () => OpenedByteStore): void {
     const { store } = opened();
     const [put, asked, late, gone] = [sampleEntries(), sampleEntries(), sampleEntries(), sampleEntries()];
     const fresh = sampleEntries();
-    await putSealed(opened(), [...put, ...asked, ...late, ...gone], 'passing');
+    gone.push(...(await putSealed(opened(), [...put, ...asked, ...late, ...gone], 'passing')));
     const verdict = verdictOf([...put, ...asked, ...late, ...gone, ...fresh], 'passing');
     const sweeping = store.sweep(async () => {
       await putSealed(opened(), fresh, 'passing');
@@ -272,12 +273,15 @@ function sweepTests(opened: () => OpenedByteStore): void {
   it('answers truly while it runs: what is told to be there stays, what is not can be put', async () => {
     const { store } = opened();
     const entries = Array.from({ length: 60 }, () => entryOf(randomBytes(32), randomBytes(3000)));
-    await putSealed(opened(), entries, 'passing');
+    const filler = await putSealed(opened(), entries, 'passing');
     const half = entries.filter((_, n) => n % 2 === 0);
     const others = entries.filter((_, n) => n % 2 === 1);
     const state = { isSwept: false };
-    const sweeping = store.sweep(async () => verdictOf(half, 'passing')).then(() => (state.isSwept = true));
+    const sweeping = store
+      .sweep(async () => verdictOf([...half, ...filler], 'passing'))
+      .then(() => (state.isSwept = true));
     for (let round = 0; !state.isSwept || round < 20; round++) {
+      await nextTurn();
       const entry = half[round % half.length] ?? entryOf(randomBytes(32), '');
       const [isThere] = await store.has([entry.key]);
       if (isThere !== true && round % 3 === 0) await store.put([entry], 'passing');
@@ -293,13 +297,13 @@ function sweepTests(opened: () => OpenedByteStore): void {
   it('lets nothing go when the mark fails, and can be swept again', async () => {
     const { store } = opened();
     const entries = sampleEntries();
-    await putSealed(opened(), entries, 'passing');
+    const filler = await putSealed(opened(), entries, 'passing');
     await expectCode(
       'WEIR_INTERNAL',
       store.sweep(async () => Promise.reject(new WeirError('WEIR_INTERNAL', 'no mark'))),
     );
     await expectThere(store, entries, true);
-    expect(await store.sweep(async () => verdictOf(entries, 'passing'))).to.include({ isComplete: true });
+    await store.sweep(async () => verdictOf([...entries, ...filler], 'passing'));
     await expectThere(store, entries, false);
   });
 
@@ -335,7 +339,7 @@ function diskSweepTests(opened: () => OpenedDiskByteStore): void {
   it('has after opening again what a sweep left, and the same counts', async () => {
     const { store, reopen } = opened();
     const [gone, kept] = [sampleEntries(), sampleEntries()];
-    await putSealed(opened(), [...gone, ...kept], 'passing');
+    gone.push(...(await putSealed(opened(), [...gone, ...kept], 'passing')));
     await store.sweep(async () => verdictOf(gone, 'kept'));
     const stats = store.stats();
     const again = await reopen();
@@ -347,7 +351,7 @@ function diskSweepTests(opened: () => OpenedDiskByteStore): void {
   it('moves into the reserve, and leaves for later what finds no room at all', async () => {
     const { store, setFull } = opened();
     const [gone, kept] = [sampleEntries(), sampleEntries()];
-    await putSealed(opened(), [...gone, ...kept], 'passing');
+    gone.push(...(await putSealed(opened(), [...gone, ...kept], 'passing')));
     setFull(true);
     const report = await store.sweep(async () => verdictOf(gone, 'passing'));
     expect(report.isComplete).to.equal(false);
@@ -363,7 +367,7 @@ function diskSweepTests(opened: () => OpenedDiskByteStore): void {
     const { store, corrupt } = opened();
     const [entry, other] = [entryOf(randomBytes(32), randomBytes(900)), entryOf(randomBytes(32), 'other')];
     const gone = sampleEntries();
-    await putSealed(opened(), [entry, other, ...gone], 'passing');
+    gone.push(...(await putSealed(opened(), [entry, other, ...gone], 'passing')));
     await corrupt(entry.key);
     expect(await store.sweep(async () => verdictOf(gone, 'passing'))).to.include({ isComplete: false });
     expect(await store.has([entry.key, other.key])).to.deep.equal([false, true]);
@@ -373,17 +377,19 @@ function diskSweepTests(opened: () => OpenedDiskByteStore): void {
   });
 }
 
-/** Puts entries, and as much behind them as it takes for a sweep to consider them. */
+/** Puts entries, and as much behind them as it takes for a sweep to consider both; what was put behind. */
 async function putSealed(
   { store, sealedAfterBytes }: OpenedByteStore,
   entries: readonly Entry[],
   retention: Retention,
-): Promise<void> {
-  await store.put(entries, retention);
-  for (let left = sealedAfterBytes; left > 0; left -= MAX_ENTRY_BYTES)
-    await store.put([entryOf(randomBytes(32), randomBytes(MAX_ENTRY_BYTES))], retention);
-  // A segment is sealed before the next put.
-  if (sealedAfterBytes > 0) await store.put([entryOf(randomBytes(32), 'the next')], retention);
+): Promise<Entry[]> {
+  const filler: Entry[] = [];
+  while (sumBytes(filler) < sealedAfterBytes)
+    filler.push(entryOf(randomBytes(32), randomBytes(MAX_ENTRY_BYTES)));
+  await store.put([...entries, ...filler], retention);
+  // A segment is sealed before the put behind it.
+  if (filler.length > 0) await store.put([entryOf(randomBytes(32), 'the next')], retention);
+  return filler;
 }
 
 /** These are gone, all others of the retention. */

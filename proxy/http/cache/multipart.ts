@@ -16,7 +16,7 @@ export interface Multipart {
  *
  * @param contentType the stored response's, if it has one
  * @param sizeBytes of the whole representation
- * @param boundary 1 to 70 letters and digits that do not occur in the bytes
+ * @param boundary 1 to 70 letters, digits and hyphens that do not occur in the bytes
  */
 export function multipart(
   ranges: readonly ByteRange[],

@@ -2,7 +2,6 @@ import { type RawHeaders, valuesOf } from '../headers.ts';
 import { namedFields, permits, readDirectives, states } from './directives.ts';
 import { firstLine, withoutFields } from './fields.ts';
 import { isForEverybody, isPrivateField, isWithheldField, type Policy, policyOf } from './policy.ts';
-import { readContentRange } from './ranges.ts';
 import { isHeuristicallyCacheable, isSuccessful, isUnderstood } from './status.ts';
 
 interface StorableRequest {
@@ -19,9 +18,9 @@ interface StorableResponse {
 const OF_THE_PROXY = new Set(['proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization']);
 
 /**
- * Whether a shared cache may store the response and could ever use it (RFC 9111 section 3). True for
- * a 206 of one range too, which is only a part: whoever cannot store parts tells them by the status.
- * Ask with the headers as received; of a freshened response, with its `storedHeaders`.
+ * Whether a shared cache may store the response and could ever use it (RFC 9111 section 3). Ask with
+ * the headers as received; of a freshened response, with its `storedHeaders`. A 206 is a part, and
+ * never storable as it is: whoever keeps parts asks for it as a 200 (RFC 9111 section 3.3).
  */
 export function isStorable(
   request: StorableRequest,
@@ -32,7 +31,7 @@ export function isStorable(
   if (states(readDirectives(valuesOf(request.headers, 'cache-control')), 'no-store')) return false;
   const policy = policyOf(response.headers, targets);
   return (
-    isCompleteInItself(request, response) &&
+    isCompleteInItself(request, response.status) &&
     allowsStoring(response.status, policy) &&
     allowsSharing(request, response, policy) &&
     isReusable(response, policy)
@@ -49,9 +48,8 @@ export function storedHeaders(headers: RawHeaders, targets: readonly string[] = 
 }
 
 /** Whether the response answers the target, rather than one client's preconditions or range of it. */
-function isCompleteInItself(request: StorableRequest, { status, headers }: StorableResponse): boolean {
-  if (status < 200 || status > 599 || status === 304) return false;
-  if (status === 206) return readContentRange(firstLine(headers, 'content-range') ?? '') !== undefined;
+function isCompleteInItself(request: StorableRequest, status: number): boolean {
+  if (status < 200 || status > 599 || status === 206 || status === 304) return false;
   if (status === 416) return firstLine(request.headers, 'range') === undefined;
   if (status !== 412) return true;
   return ['if-match', 'if-unmodified-since', 'if-none-match', 'if-modified-since'].every(

@@ -5,7 +5,7 @@ import { type Files, systemFiles } from '../../../src/base/files.ts';
 import { openEmbeddedByteStore } from '../../../src/store/embedded/byte-store.ts';
 import { diskByteStoreContract, type OpenedDiskByteStore } from '../../contract/byte-store.ts';
 
-diskByteStoreContract('embedded', () => openHarness(64 * 1024 * 1024));
+diskByteStoreContract('embedded', () => openHarness(16 * 1024 * 1024));
 diskByteStoreContract('embedded, with small segments', () => openHarness(64 * 1024));
 
 async function openHarness(segmentBytes: number): Promise<OpenedDiskByteStore> {

@@ -54,6 +54,8 @@ export interface Answer {
   /** Status lines with headers sent ahead of the answer. */
   readonly interim?: readonly string[];
   readonly delayMs?: number;
+  /** The body is sent in four pieces with this pause between them. */
+  readonly pauseMs?: number;
   /** The connection is lost in the middle of the body. */
   readonly cut?: 'end' | 'reset';
   /** Instead of all else: these bytes, and the end. Empty: the connection is closed without an answer. */

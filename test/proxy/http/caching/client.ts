@@ -17,6 +17,8 @@ export interface Got {
   readonly isWhole: boolean;
   /** Bytes after the end of the answer. */
   readonly excess: string;
+  /** From the request to the first byte of an answer, and to the end of the last. */
+  readonly firstByteMs: number;
   readonly tookMs: number;
 }
 
@@ -28,13 +30,14 @@ export interface Way {
   readonly target: string;
 }
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 5_000;
 
 /** Sends one request through the proxy and reads until it closes the connection. */
 export async function ask(way: Way, request: Request): Promise<Got> {
   const startMs = Date.now();
-  const { bytes, isReset } = await exchange(way, requestText(way.target, request));
-  return { ...readAnswer(bytes, request.method ?? 'GET', isReset), tookMs: Date.now() - startMs };
+  const { bytes, isReset, firstByteAtMs } = await exchange(way, requestText(way.target, request));
+  const answer = readAnswer(bytes, request.method ?? 'GET', isReset);
+  return { ...answer, firstByteMs: firstByteAtMs - startMs, tookMs: Date.now() - startMs };
 }
 
 /** The bytes of a request; the last of its connection unless `isLast` is false. */
@@ -51,13 +54,17 @@ export function requestText(target: string, request: Request, isLast = true): st
   return `${lines.join('\r\n')}\r\n\r\n${sends ?? ''}`;
 }
 
-function exchange(
-  { proxy, localAddress }: Way,
-  text: string,
-): Promise<{ readonly bytes: Buffer; readonly isReset: boolean }> {
+interface Exchanged {
+  readonly bytes: Buffer;
+  readonly isReset: boolean;
+  readonly firstByteAtMs: number;
+}
+
+function exchange({ proxy, localAddress }: Way, text: string): Promise<Exchanged> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let isReset = false;
+    let firstByteAtMs = 0;
     // A client that expects 100 holds its body back until it comes.
     let rest = /^expect: 100-continue\r$/im.test(text) ? text.slice(text.indexOf('\r\n\r\n') + 4) : '';
     const socket = connect({ ...proxy, localAddress, allowHalfOpen: true, noDelay: true });
@@ -70,6 +77,7 @@ function exchange(
     }, PATIENCE_MS);
     socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
+      firstByteAtMs ||= Date.now();
       if (rest !== '' && Buffer.concat(chunks).toString('latin1').startsWith('HTTP/1.1 100 ')) {
         socket.write(rest, 'latin1');
         rest = '';
@@ -81,14 +89,18 @@ function exchange(
     socket.on('end', () => socket.end());
     socket.on('close', () => {
       clearTimeout(patience);
-      resolve({ bytes: Buffer.concat(chunks), isReset });
+      resolve({ bytes: Buffer.concat(chunks), isReset, firstByteAtMs });
     });
     socket.write(text.slice(0, text.length - rest.length), 'latin1');
   });
 }
 
 /** Takes the first final answer apart. Throws when there is none. */
-export function readAnswer(bytes: Buffer, method: string, isReset: boolean): Omit<Got, 'tookMs'> {
+export function readAnswer(
+  bytes: Buffer,
+  method: string,
+  isReset: boolean,
+): Omit<Got, 'firstByteMs' | 'tookMs'> {
   const interim: number[] = [];
   let from = 0;
   for (;;) {

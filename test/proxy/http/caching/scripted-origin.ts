@@ -1,4 +1,5 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer, Asked } from './case.ts';
 import { type Head, readChunked, readHead, withDates, writeChunked } from './message.ts';
 
@@ -14,6 +15,7 @@ export interface ScriptedOrigin extends AsyncDisposable {
   play(name: string, script: Script): void;
 }
 
+const PIECES = 4;
 const STATUSES_WITHOUT_BODY = [204, 304];
 
 /**
@@ -74,7 +76,7 @@ async function send(
   fallbackBody: string,
 ): Promise<boolean> {
   for (const interim of answer.interim ?? []) socket.write(`${interim}\r\n\r\n`, 'latin1');
-  if (answer.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, answer.delayMs));
+  if (answer.delayMs !== undefined) await sleep(answer.delayMs);
   if (socket.destroyed) throw new ConnectionLost();
   if (answer.raw !== undefined) {
     socket.end(withDates(answer.raw), 'latin1');
@@ -89,12 +91,18 @@ async function send(
   if (answer.cut !== undefined) {
     const cutBytes = framing === 'chunked' ? payload.lastIndexOf('0\r\n') : Math.ceil(payload.length / 2);
     await written(socket, payload.subarray(0, cutBytes));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await sleep(30);
     if (answer.cut === 'end') socket.end();
     else socket.resetAndDestroy();
     return false;
   }
-  if (hasBody) await written(socket, payload);
+  if (hasBody) {
+    const pieceBytes = answer.pauseMs === undefined ? payload.length : Math.ceil(payload.length / PIECES);
+    for (let at = 0; at < payload.length; at += pieceBytes) {
+      if (at > 0) await sleep(answer.pauseMs);
+      await written(socket, payload.subarray(at, at + pieceBytes));
+    }
+  }
   const isLast = headers.some(({ name, value }) => /^connection$/i.test(name) && /close/i.test(value));
   if (framing !== 'close' && answer.version !== '1.0' && !isLast) return true;
   socket.end();

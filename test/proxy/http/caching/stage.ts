@@ -1,4 +1,14 @@
+import type { HttpProxyOptions } from '../../../../proxy/http/server.ts';
+import { openCacheStore } from '../../../../proxy/record/cache-store.ts';
+import { recordingPolicy } from '../../../../proxy/record/policy.ts';
+import { createRecorder } from '../../../../proxy/record/recorder.ts';
+import { systemClock } from '../../../../src/base/clock.ts';
+import { type Closers, createClosers } from '../../../../src/base/closers.ts';
 import { createDial } from '../../../../src/base/dial.ts';
+import { silentLog } from '../../../../src/base/log.ts';
+import { systemRandom } from '../../../../src/base/random.ts';
+import { EMBEDDED, openTestCatalog } from '../../../catalog/opened-catalog.ts';
+import { RECORD_ALL } from '../../record/record-all.ts';
 import { testProxy } from '../harness.ts';
 import { openScriptedOrigin, type ScriptedOrigin } from './scripted-origin.ts';
 
@@ -10,36 +20,56 @@ export interface Stage extends AsyncDisposable {
   readonly hasNames: boolean;
 }
 
+/** What Weir's proxy keeps answers in; the store has all, memory what is small. */
+export type Keeping = 'store' | 'memory';
+
 /**
- * Weir's proxy with a cache of its own. `WEIR_TEST_PROXY=host:port` puts another forward proxy in
- * its place, to see whether a case asks for what others do.
+ * Weir's proxy. `WEIR_TEST_PROXY=host:port` puts another forward proxy in its place, to see whether
+ * a case asks for what others do.
  */
-export async function openStage(): Promise<Stage> {
+export async function openStage(keeping: Keeping): Promise<Stage> {
+  const closers = createClosers();
   const origin = await openScriptedOrigin();
+  closers.defer(async () => origin[Symbol.asyncDispose]());
   const other = process.env['WEIR_TEST_PROXY'];
-  if (other !== undefined) {
-    const [host = '', port] = other.split(':');
-    return {
-      proxy: { host, port: Number(port) },
-      origin,
-      hasNames: false,
-      [Symbol.asyncDispose]: () => origin[Symbol.asyncDispose](),
-    };
-  }
+  const proxy = other === undefined ? await openWeir(keeping, origin.port, closers) : addressIn(other);
+  return {
+    proxy,
+    origin,
+    hasNames: other === undefined,
+    [Symbol.asyncDispose]: () => closers.closeAll(),
+  };
+}
+
+function addressIn(text: string): Stage['proxy'] {
+  const { hostname, port } = new URL(`http://${text}`);
+  return { host: hostname, port: Number(port) };
+}
+
+async function openWeir(keeping: Keeping, originPort: number, closers: Closers): Promise<Stage['proxy']> {
   const dial = createDial({ allow: ['127.0.0.0/8'], timeoutMs: 2_000 });
   const proxy = await testProxy({
+    ...(keeping === 'store' && (await openStore(closers))),
     dial: (host, port, options) =>
-      host.endsWith('.test') ? dial('127.0.0.1', origin.port, options) : dial(host, port, options),
+      host.endsWith('.test') ? dial('127.0.0.1', originPort, options) : dial(host, port, options),
   });
-  return {
-    proxy: { host: '127.0.0.1', port: proxy.port },
-    origin,
-    hasNames: true,
-    async [Symbol.asyncDispose]() {
-      await proxy.close();
-      await origin[Symbol.asyncDispose]();
-    },
-  };
+  closers.defer(() => proxy.close());
+  return { host: '127.0.0.1', port: proxy.port };
+}
+
+/** A store on disk, with the recorder that fills it. */
+async function openStore(closers: Closers): Promise<Pick<HttpProxyOptions, 'recorder' | 'store'>> {
+  const { catalog, remove } = await openTestCatalog(EMBEDDED);
+  closers.defer(remove);
+  const recorder = createRecorder({
+    catalog,
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+    policy: recordingPolicy(RECORD_ALL),
+  });
+  closers.defer(() => recorder.settle());
+  return { recorder, store: openCacheStore(catalog, silentLog) };
 }
 
 /** An address for each subscriber of each case, so that no bound on one subscriber's connections is met. */

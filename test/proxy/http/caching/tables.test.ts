@@ -57,8 +57,8 @@ describe('the cache of the HTTP proxy', () => {
   let stage: Stage;
 
   before(async function () {
-    this.timeout(60_000);
-    stage = await openStage();
+    this.timeout(120_000);
+    stage = await openStage('store');
     const waiting = [...all.entries()].sort(([, a], [, b]) => pauseOf(b) - pauseOf(a));
     await Promise.all(
       Array.from({ length: CONCURRENT_CASES }, async (_, worker) => {
