@@ -17,6 +17,8 @@ export interface ArrivingBody {
   fail(error: WeirError): void;
   /** More is durable, or nothing more will be. */
   progress(): void;
+  /** Looks anew whether there is room. */
+  adjust(): void;
   /** Whether a reader that begins now will get the body from its first byte. */
   readonly isJoinable: boolean;
   read(): BodyReader;
@@ -192,6 +194,7 @@ export function createArrivingBody({
       adjust();
       wakeAll();
     },
+    adjust,
     get isJoinable() {
       return failure === undefined && (startBytes === 0 || canReadBack());
     },

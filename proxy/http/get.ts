@@ -68,20 +68,9 @@ export function createGetService(options: GetOptions): GetService {
     fail(exchange, error);
   };
   const server = createStoredServer({ store, memory: cache.memory, recorder, memoryBodyBytes, onBroken });
-  const asking = {
-    cache,
-    store,
-    recorder,
-    connections,
-    clock,
-    originIdleMs,
-    targets,
-    counts,
-    serve,
-    again: get,
-    fail,
-  };
-  const asker = createAsker(asking);
+  const budget = { arrivingBytes: 0, finishing: 0 };
+  const passing = { cache, store, recorder, clock, targets, memoryBodyBytes, budget, fail };
+  const asker = createAsker({ ...passing, connections, originIdleMs, counts, serve, again: get });
 
   function get(exchange: Exchange): void {
     const { request, res } = exchange;

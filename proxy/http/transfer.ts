@@ -13,8 +13,10 @@ export interface Transfer {
 
 export interface TransferOptions {
   readonly store: Pick<CacheStore, 'readDurable'>;
+  /** Bytes of the body that come before those of the answer. */
+  readonly prefix?: Buffer | undefined;
   /** A body up to this is kept in memory until it is whole. */
-  readonly wholeBytes: number;
+  wholeBytes(isRecorded: boolean): number;
   /** Begins to record the body, if it is to be recorded. */
   record(onProgress: () => void): Recording | undefined;
   onWhole(transfer: Transfer): void;
@@ -27,15 +29,17 @@ export function startTransfer(answer: IncomingMessage, options: TransferOptions)
   const body: ArrivingBody = createArrivingBody({
     durable: recording?.durable,
     store: options.store,
-    wholeBytes: options.wholeBytes,
+    wholeBytes: options.wholeBytes(recording !== undefined),
     onRoom: () => answer.resume(),
   });
   const transfer = { body, recording };
-  answer.on('data', (chunk: Buffer) => {
+  function take(chunk: Buffer): void {
     recording?.write(chunk);
     body.push(chunk);
     if (!body.isRoom) answer.pause();
-  });
+  }
+  if (options.prefix !== undefined) take(options.prefix);
+  answer.on('data', take);
   whenClosed(answer, (isWhole) => {
     if (isWhole) {
       body.finish(answer.rawTrailers);

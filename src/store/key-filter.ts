@@ -18,7 +18,8 @@ const BITS_A_KEY = 10;
 const PROBES = 7;
 /** 512 MiB, for 400 million keys. */
 const MAX_BITS = 2 ** 32;
-const MIN_BITS = 1024;
+/** 64 KiB, which makes small filters as good as sets. */
+const MIN_BITS = 2 ** 19;
 
 /** `keys`: how many it is made for; more make it say yes more often. */
 export function createKeyFilter(keys: number): KeyFilter {

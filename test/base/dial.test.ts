@@ -1,6 +1,6 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { expect } from 'chai';
-import { createDial, type Resolve } from '../../src/base/dial.ts';
+import { createDial, createDialer, type Resolve } from '../../src/base/dial.ts';
 import { dialPolicy } from '../../src/base/dial-policy.ts';
 import { WeirError } from '../../src/base/errors.ts';
 
@@ -125,6 +125,17 @@ describe('dial', () => {
     for (const socket of await Promise.all([dial('name.test', port), dial('name.test', port)]))
       socket.destroy();
     expect(asked).to.equal(2);
+  });
+
+  it('tells the addresses it would choose from, unchecked', async () => {
+    let asked = 0;
+    const resolve: Resolve = async () => [`10.0.0.${++asked}`];
+    const { dial, addressesOf } = createDialer({ allow: [], resolve });
+    expect(await addressesOf('name.test')).to.deep.equal(['10.0.0.1']);
+    expect(await codeOf(dial('name.test', 80))).to.equal('WEIR_DIAL_REFUSED');
+    expect(await addressesOf('NAME.test')).to.deep.equal(['10.0.0.1']);
+    expect(await addressesOf('192.0.2.1')).to.deep.equal(['192.0.2.1']);
+    expect(asked).to.equal(1);
   });
 
   it('refuses malformed ranges in the configuration', () => {

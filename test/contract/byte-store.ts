@@ -238,7 +238,7 @@ function sweepTests(opened: () => OpenedByteStore): void {
   it('moves what is kept by now, and counts the two retentions apart', async () => {
     const { store } = opened();
     const entries = sampleEntries();
-    await putSealed(opened(), entries, 'passing');
+    entries.push(...(await putSealed(opened(), entries, 'passing')));
     const before = store.stats();
     expect(before.passingBytes).to.equal(before.storedBytes);
     const report = await store.sweep(async () => () => 'kept');
@@ -292,6 +292,35 @@ function sweepTests(opened: () => OpenedByteStore): void {
     }
     await sweeping;
     await expectThere(store, others, true);
+  });
+
+  it('keeps to what it said of entries that are asked for in the middle of it', async () => {
+    const { store } = opened();
+    const entries = Array.from({ length: 10_000 }, (_, n) => entryOf(randomBytes(32), `entry ${n}`));
+    const filler = await putSealed(opened(), entries, 'passing');
+    const verdict = verdictOf([...entries, ...filler], 'passing');
+    const answers: Promise<boolean[]>[] = [];
+    let judged = 0;
+    await store.sweep(async () => (key) => {
+      if (++judged % 50 === 0) answers.push(store.has(keysOf(entries)));
+      return verdict(key);
+    });
+    const told = (await Promise.all(answers)).at(-1) ?? [];
+    const there = entries.filter((_, n) => told[n]);
+    await expectThere(store, there, true);
+  });
+
+  it('answers who asked before it looks for what is wanted', async () => {
+    const { store } = opened();
+    const entries = sampleEntries();
+    await putSealed(opened(), entries, 'passing');
+    const answered: string[] = [];
+    void store.has(keysOf(entries)).then(() => answered.push('has'));
+    void store.put(entries, 'passing').then(() => answered.push('put'));
+    await store.sweep(async () => {
+      expect(answered).to.have.members(['has', 'put']);
+      return () => 'passing';
+    });
   });
 
   it('lets nothing go when the mark fails, and can be swept again', async () => {

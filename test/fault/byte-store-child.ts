@@ -1,10 +1,11 @@
 import { systemFiles } from '../../src/base/files.ts';
 import { openEmbeddedByteStore } from '../../src/store/embedded/byte-store.ts';
-import { entryOf } from './byte-store-scenario.ts';
+import { entryOf, isWantedKey } from './byte-store-scenario.ts';
 
 /**
  * A process that puts entries from number `argv[3]` on into the store in `argv[2]` until it is
- * killed, and prints each number once the put of its entry is acknowledged.
+ * killed, and prints each number once the put of its entry is acknowledged. Meanwhile it sweeps
+ * away those that `isWantedKey` leaves out, as often as it can.
  */
 const [, , directory = '', first = '0'] = process.argv;
 const PUTS_AT_ONCE = 4;
@@ -26,4 +27,11 @@ async function putOn(): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: PUTS_AT_ONCE }, putOn));
+async function sweepOn(): Promise<void> {
+  for (let sweeps = 0; ; sweeps++) {
+    const retention = sweeps % 2 === 0 ? 'kept' : 'passing';
+    await store.sweep(async () => (key) => (isWantedKey(key) ? retention : 'gone'));
+  }
+}
+
+await Promise.all([...Array.from({ length: PUTS_AT_ONCE }, putOn), sweepOn()]);

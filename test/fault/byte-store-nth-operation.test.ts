@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { systemCode } from '../../src/base/errors.ts';
 import type { ByteStore } from '../../src/store/byte-store.ts';
-import { entryOf, openSimulated } from './byte-store-scenario.ts';
+import { entryOf, openSimulated, sweepNumbers } from './byte-store-scenario.ts';
 import {
   createChance,
   createSimulatedFiles,
@@ -10,9 +10,11 @@ import {
   type SimulatedFiles,
 } from './simulated-files.ts';
 
-/** Open, enough puts to seal twice, reads, close, open again, one more put. */
+/** Open, enough puts to seal twice, a sweep, reads, close, open again, one more put, another sweep. */
 const PUTS = [[1, 2], [3], [4, 5, 6], [7], [8, 9, 10], [11, 1], [12, 13]];
 const LAST_PUT = [14, 2];
+const SWEPT = [new Set([2, 5, 8]), new Set([3, 4, 13])] as const;
+const PASSING_BELOW = 7;
 
 describe('byte store, every file operation fails', function () {
   this.timeout(60_000);
@@ -56,7 +58,7 @@ async function forEveryOperation(
 async function countOperations(): Promise<number> {
   const files = createSimulatedFiles(createChance(0));
   const promised = await scenario(files);
-  expect(promised.size).to.equal(14);
+  expect(promised.size).to.equal(14 - SWEPT[1].size);
   return files.operations;
 }
 
@@ -66,13 +68,26 @@ async function scenario(files: SimulatedFiles): Promise<Set<number>> {
   const promised = new Set<number>();
   const first = await tolerant(() => openSimulated(files, chance));
   for (const chosen of PUTS) await put(first, chosen, promised);
+  await sweep(first, SWEPT[0], promised);
   await tolerant(async () => first?.close());
   const second = await tolerant(() => openSimulated(files, chance));
   await put(second, LAST_PUT, promised);
   // What is there by chance is acknowledged too, and so must be durable.
   for (const chosen of PUTS) await put(second, chosen, promised);
+  await sweep(second, SWEPT[1], promised);
   await tolerant(async () => second?.get([entryOf(3).key]));
   return promised;
+}
+
+async function sweep(
+  store: ByteStore | undefined,
+  gone: ReadonlySet<number>,
+  promised: Set<number>,
+): Promise<void> {
+  if (store === undefined) return;
+  for (const n of gone) promised.delete(n);
+  const fateOf = (n: number) => (gone.has(n) ? 'gone' : n < PASSING_BELOW ? 'passing' : 'kept');
+  await tolerant(() => sweepNumbers(store, 20, fateOf));
 }
 
 async function put(
@@ -112,5 +127,8 @@ async function verify(files: SimulatedFiles, promised: ReadonlySet<number>): Pro
   }
   await store.put([entryOf(15)], 'kept');
   expect((await store.check()).corrupt).to.deep.equal([]);
+  const report = await sweepNumbers(store, 20, (n) => (promised.has(n) ? 'kept' : 'gone'));
+  expect(report.isComplete).to.equal(true);
+  expect(await store.has(keys)).to.deep.equal(keys.map(() => true));
   await store.close();
 }

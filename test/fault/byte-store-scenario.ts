@@ -1,4 +1,4 @@
-import type { ByteStore, Entry } from '../../src/store/byte-store.ts';
+import type { ByteStore, Entry, Retention, SweepReport } from '../../src/store/byte-store.ts';
 import { openEmbeddedByteStore } from '../../src/store/embedded/byte-store.ts';
 import { type Chance, createChance, type SimulatedFiles } from './simulated-files.ts';
 
@@ -23,6 +23,25 @@ export function entryOf(n: number): Entry {
   const entry = made.get(n) ?? makeEntry(n);
   made.set(n, entry);
   return entry;
+}
+
+/** Three of four are: what sweeps leave there. The last byte of a key is that of its number. */
+export function isWantedKey(key: Uint8Array): boolean {
+  return (key[31] ?? 0) % 4 !== 0;
+}
+
+/** Sweeps a store of the entries below `count` by their numbers; any other is kept. */
+export function sweepNumbers(
+  store: ByteStore,
+  count: number,
+  fateOf: (n: number) => 'gone' | Retention,
+): Promise<SweepReport> {
+  const numbers = new Map<string, number>();
+  for (let n = 0; n < count; n++) numbers.set(Buffer.from(entryOf(n).key).toString('hex'), n);
+  return store.sweep(async () => (key) => {
+    const n = numbers.get(Buffer.from(key).toString('hex'));
+    return n === undefined ? 'kept' : fateOf(n);
+  });
 }
 
 function makeEntry(n: number): Entry {

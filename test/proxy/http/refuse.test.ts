@@ -20,6 +20,7 @@ import {
  */
 const HIDDEN = 'GET http://O/hidden HTTP/1.1\r\nHost: O\r\n\r\n';
 const POST = 'POST http://O/ HTTP/1.1\r\nHost: O\r\n';
+const UPGRADE = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
 const CHUNKED_BODY = `0\r\n\r\n${HIDDEN}`;
 const VECTORS: Record<string, string> = {
   'CL and TE': `${POST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n${CHUNKED_BODY}`,
@@ -66,6 +67,13 @@ const VECTORS: Record<string, string> = {
   'HTTP/1.2': `GET http://O/ HTTP/1.2\r\nHost: O\r\n\r\n${HIDDEN}`,
   'HTTP/0.9': `GET http://O/\r\n\r\n${HIDDEN}`,
   'space in target': `GET http://O/ x HTTP/1.1\r\nHost: O\r\n\r\n${HIDDEN}`,
+  'Upgrade, CL and TE': `${POST}${UPGRADE}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n${CHUNKED_BODY}`,
+  'Upgrade and two CL': `${POST}${UPGRADE}Content-Length: 0\r\nContent-Length: ${HIDDEN.length}\r\n\r\n${HIDDEN}`,
+  'Upgrade and TE identity, chunked': `${POST}${UPGRADE}Transfer-Encoding: identity, chunked\r\n\r\n${CHUNKED_BODY}`,
+  'Upgrade and TE in HTTP/1.0': `POST http://O/ HTTP/1.0\r\nHost: O\r\n${UPGRADE}Transfer-Encoding: chunked\r\n\r\n${CHUNKED_BODY}`,
+  'Upgrade and two Hosts': `GET http://O/ HTTP/1.1\r\nHost: O\r\nHost: O\r\n${UPGRADE}\r\n${HIDDEN}`,
+  'h2c and two Hosts': `GET http://O/ HTTP/1.1\r\nHost: O\r\nHost: O\r\n${UPGRADE.replace('websocket', 'h2c')}\r\n${HIDDEN}`,
+  'h2c and a folded header': `GET http://O/ HTTP/1.1\r\nHost: O\r\n${UPGRADE.replace('websocket', 'h2c')}X: a\r\n b\r\n\r\n${HIDDEN}`,
   'HTTP/2 preface': `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n${HIDDEN}`,
 };
 
@@ -82,6 +90,8 @@ const DISGUISED: Record<string, string> = {
   'GET with CL': `GET http://O/ HTTP/1.1\r\nHost: O\r\nContent-Length: N\r\n\r\n`,
   'DELETE with CL': `DELETE http://O/ HTTP/1.1\r\nHost: O\r\nContent-Length: N\r\n\r\n`,
   'Upgrade: h2c': `${POST}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\nContent-Length: N\r\n\r\n`,
+  'Upgrade: websocket with CL': `GET http://O/ HTTP/1.1\r\nHost: O\r\n${UPGRADE}Content-Length: N\r\n\r\n`,
+  'Upgrade: websocket, chunked': `GET http://O/ HTTP/1.1\r\nHost: O\r\n${UPGRADE}Transfer-Encoding: chunked\r\n\r\n`,
   'Expect and TE': `${POST}Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n`,
 };
 
@@ -108,6 +118,20 @@ describe('what the HTTP proxy refuses', () => {
         await using proxy = await testProxy();
         const answer = await ask(proxy, at(vector));
         // A fault in the body comes too late for an answer of ours.
+        if (!name.startsWith('chunk ') || answer !== '') expect(statusOf(answer)).to.be.oneOf([400, 505]);
+        expect(answer.match(/HTTP\/1\.1 \d{3}/g) ?? [], 'answers').to.have.length.at.most(1);
+        expect(origin.bytes()).not.to.include('hidden');
+      });
+
+      it(`${name}, intercepted`, async () => {
+        const transparent = {
+          listen: { host: '127.0.0.1', port: 0 },
+          destinationOf: () => ({ host: '127.0.0.1', port: origin.port }),
+          addressesOf: async () => [],
+        };
+        await using proxy = await testProxy({ transparent });
+        const port = proxy.transparentAddress?.port ?? 0;
+        const answer = await rawClient(port, vector.replaceAll('http://O/', '/')).whole();
         if (!name.startsWith('chunk ') || answer !== '') expect(statusOf(answer)).to.be.oneOf([400, 505]);
         expect(answer.match(/HTTP\/1\.1 \d{3}/g) ?? [], 'answers').to.have.length.at.most(1);
         expect(origin.bytes()).not.to.include('hidden');

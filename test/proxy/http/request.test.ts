@@ -33,6 +33,46 @@ describe('reading a request to the HTTP proxy', () => {
     });
   });
 
+  it('reads an intercepted request as one to the host it names and as one to where it was going', () => {
+    const destination = { host: '192.0.2.1', port: 80 };
+    const intercepted = (target: string, raw: string[], version = '1.1', method = 'GET'): ProxyRequest =>
+      readRequest({ method, target, httpVersion: version, rawHeaders: raw }, DEFAULT_LIMITS, destination);
+    const named = { origin: { host: 'a', port: 8080 }, authority: 'a:8080', url: 'http://a:8080/x' };
+    const dialled = { origin: destination, authority: 'A:8080', url: 'http://192.0.2.1/x', isTrusted: false };
+    for (const target of ['/x', 'http://A:8080/x']) {
+      const request = intercepted(target, ['Host', 'A:8080']);
+      expect(request).to.have.nested.property('kind', 'intercepted');
+      expect(request)
+        .to.have.property('named')
+        .that.deep.includes({ ...named, path: '/x', isTrusted: true });
+      expect(request)
+        .to.have.property('dialled')
+        .that.deep.includes({ ...dialled, path: target });
+    }
+    const old = intercepted('/x', [], '1.0');
+    for (const of of ['named', 'dialled']) {
+      const place = { origin: destination, authority: '192.0.2.1', url: 'http://192.0.2.1/x' };
+      expect(old).to.have.property(of).that.deep.includes(place);
+    }
+    expect(intercepted('*', ['Host', 'a'], '1.1', 'OPTIONS'))
+      .to.have.property('named')
+      .that.deep.includes({ path: '*', url: 'http://a/' });
+    expect(intercepted('*', ['Host', 'a']).kind).to.equal('refused');
+    expect(intercepted('a:443', ['Host', 'a:443'], '1.1', 'CONNECT').kind).to.equal('refused');
+    expect(intercepted('/x', ['Host', '']).kind).to.equal('refused');
+  });
+
+  it('tells one line of a kind from several, in any case and order', () => {
+    const raw = ['X-Host', 'x', 'HOST', 'a', 'Content-Length', '3', 'expect', '100-CONTINUE', 'Hosts', 'y'];
+    const forward = { kind: 'forward', framing: { kind: 'length', sizeBytes: 3 }, expectsContinue: true };
+    expect(read('http://a/', raw)).to.deep.include(forward);
+    expect(read('http://a/', [...raw, 'hOST', 'a'])).to.deep.include({ kind: 'refused', status: 400 });
+    expect(read('http://a/', [...raw, 'content-length', '3'])).to.include({ kind: 'refused' });
+    expect(read('http://a/', [...raw, 'Transfer-Encoding', 'chunked'])).to.include({ kind: 'refused' });
+    expect(read('http://a/', ['Max-Forwards', '2'], 'OPTIONS')).to.include({ maxForwards: 2 });
+    expect(read('http://a/', ['Max-Forwards', '2'])).to.include({ maxForwards: undefined });
+  });
+
   it('takes 10,000 arbitrary requests without ever accepting an unclear one', () => {
     const piece = fc.constantFrom(
       ...[

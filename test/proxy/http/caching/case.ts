@@ -89,7 +89,7 @@ export interface Expected {
   /** Headers of the first request the origin gets in this step; null: absent. */
   readonly asked?: Readonly<Record<string, string | RegExp | null>>;
   readonly status?: number | readonly number[];
-  readonly body?: string | RegExp | Buffer | 'any';
+  readonly body?: string | RegExp | Buffer;
   readonly reason?: string;
   /** Headers of the answer; null: absent. Lines of one name are joined with a comma. */
   readonly gets?: Readonly<Record<string, string | RegExp | null>>;
@@ -105,6 +105,9 @@ export interface Expected {
   /** How long to wait after the answer before the origin's requests are counted. */
   readonly settleMs?: number;
 }
+
+/** As a body: whatever it is. */
+export const ANYTHING = /^/;
 
 /** Long enough for `max-age=1` to be over, whichever way its age is rounded. */
 export const A_WHILE_MS = 2_150;

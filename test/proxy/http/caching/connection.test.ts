@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { expect } from 'chai';
 import { type Answer, fieldOf, type Request } from './case.ts';
 import { readAnswer, requestText } from './client.ts';
-import { openScene } from './scene.ts';
+import { sceneOpener } from './scene.ts';
 import { openStage, type Stage } from './stage.ts';
 
 const BODY = '0123456789';
@@ -48,7 +48,7 @@ describe('one connection to the HTTP proxy, with and without the cache', () => {
 
   for (const isPipelined of [true, false]) {
     it(`carries answers of every kind one after the other${isPipelined ? ', asked for in one go' : ''}`, async () => {
-      const scene = openScene(stage, isPipelined ? 1 : 2, (_, { target }) => answerTo(target));
+      const scene = sceneOpener(stage, isPipelined ? 1 : 2)((_, { target }) => answerTo(target));
       const socket = connect({ ...stage.proxy, localAddress: '127.9.9.9' });
       let bytes = Buffer.alloc(0);
       const text = ({ request }: (typeof EXCHANGES)[number], index: number): string =>
@@ -67,7 +67,7 @@ describe('one connection to the HTTP proxy, with and without the cache', () => {
             next.request.method === 'HEAD' ||
             [204, 304].includes(got.status);
           if (!got.isWhole || (!endsItself && seen.length < EXCHANGES.length - 1)) break;
-          seen.push(`${got.status} ${got.body}`);
+          seen.push(`${got.status} ${got.body.toString('latin1')}`);
           bytes = Buffer.from(got.excess, 'latin1');
           const following = EXCHANGES[seen.length];
           if (!isPipelined && following !== undefined) socket.write(text(following, seen.length));

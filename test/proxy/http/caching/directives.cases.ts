@@ -1,4 +1,4 @@
-import { A_WHILE_MS, type Case, fill, hit, miss, type Step } from './case.ts';
+import { A_WHILE_MS, ANYTHING, type Case, fill, hit, miss, type Step } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 
@@ -81,7 +81,7 @@ const FRESHNESS: readonly Case[] = [
         headers: ['Cache-Control: no-cache'],
         origin: { headers: ['Cache-Control: no-store', 'X-A: secret'] },
       },
-      { from: 1, asks: 'any', body: 'any', origin: {}, gets: { 'X-A': null } },
+      { from: 1, asks: 'any', body: ANYTHING, origin: {}, gets: { 'X-A': null } },
     ],
   },
   asked(
@@ -240,7 +240,7 @@ const LENIENCE: readonly Case[] = [
 ];
 
 const ONLY_IF_CACHED = ['Cache-Control: only-if-cached'];
-const GATEWAY_TIMEOUT: Step = { headers: ONLY_IF_CACHED, status: 504, asks: 0, body: 'any' };
+const GATEWAY_TIMEOUT: Step = { headers: ONLY_IF_CACHED, status: 504, asks: 0, body: ANYTHING };
 
 const CACHED_ONLY: readonly Case[] = [
   {

@@ -1,4 +1,4 @@
-import { A_WHILE_MS, type Case, fill, hit, miss } from './case.ts';
+import { A_WHILE_MS, ANYTHING, type Case, fill, hit, miss } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 
@@ -144,7 +144,7 @@ export const INVALIDATION_CASES: readonly Case[] = [
     steps: [
       fill([FRESH]),
       miss({ method: 'DELETE' }),
-      { headers: ['Cache-Control: only-if-cached'], status: 504, asks: 0, body: 'any' },
+      { headers: ['Cache-Control: only-if-cached'], status: 504, asks: 0, body: ANYTHING },
     ],
   },
   ...ELSEWHERE,

@@ -1,4 +1,4 @@
-import { type Case, fill, hit, miss } from './case.ts';
+import { ANYTHING, type Case, fill, hit, miss } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 
@@ -63,7 +63,7 @@ export const KEY_CASES: readonly Case[] = [
   {
     says: 'a fragment is refused, or is no part of a URL',
     rfc: '9110 4.2.5',
-    steps: [fill([FRESH]), { path: '/#part', status: [200, 400], asks: 0, body: 'any' }],
+    steps: [fill([FRESH]), { path: '/#part', status: [200, 400], asks: 0, body: ANYTHING }],
   },
   {
     says: 'the scheme is read in any case',

@@ -1,4 +1,4 @@
-import { type Case, fill, hit, type Step } from './case.ts';
+import { ANYTHING, type Case, fill, hit, type Step } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 const CHANGED = 'Wed, 01 Jan 2020 00:00:00 GMT';
@@ -58,7 +58,7 @@ function unsatisfiable(says: string, range: string): Case {
       hit({
         headers: [`Range: ${range}`],
         status: 416,
-        body: 'any',
+        body: ANYTHING,
         gets: { 'Content-Range': 'bytes */36' },
       }),
       hit({ body: BODY }),

@@ -1,4 +1,4 @@
-import { A_WHILE_MS, type Answer, type Case, fill, hit, miss, type Step } from './case.ts';
+import { A_WHILE_MS, ANYTHING, type Answer, type Case, fill, hit, miss, type Step } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 const LOST: Answer = { raw: '' };
@@ -9,10 +9,10 @@ function whenStale(
   rfc: string,
   stored: readonly string[],
   step: Step,
-  more: { readonly optional?: true; readonly pauseMs?: number; readonly then?: readonly Step[] } = {},
+  more: { readonly optional?: true; readonly pauseMs?: number; readonly next?: readonly Step[] } = {},
 ): Case {
-  const { optional, pauseMs = A_WHILE_MS, then = [] } = more;
-  return { says, rfc, ...(optional && { optional }), steps: [fill(stored), { pauseMs, ...step }, ...then] };
+  const { optional, pauseMs = A_WHILE_MS, next = [] } = more;
+  return { says, rfc, ...(optional && { optional }), steps: [fill(stored), { pauseMs, ...step }, ...next] };
 }
 
 const REFRESHING = ['Cache-Control: max-age=1, stale-while-revalidate=60'];
@@ -28,7 +28,7 @@ const BEHIND: Step = {
 
 const WHILE_REVALIDATING: readonly Case[] = [
   whenStale('a stale answer is sent at once while a new one is fetched, once', '5861 3', REFRESHING, BEHIND, {
-    then: [hit({ from: 2 })],
+    next: [hit({ from: 2 })],
   }),
   whenStale(
     'a stale answer is sent at once while it is validated',
@@ -39,7 +39,7 @@ const WHILE_REVALIDATING: readonly Case[] = [
       asked: { 'If-None-Match': '"a"' },
       origin: { delayMs: 500, status: 304, headers: [FRESH, 'ETag: "a"', 'X-A: new'] },
     },
-    { then: [hit({ age: [0, 3], gets: { 'X-A': 'new' } })] },
+    { next: [hit({ age: [0, 3], gets: { 'X-A': 'new' } })] },
   ),
   whenStale(
     'the window of stale-while-revalidate ends',
@@ -73,21 +73,21 @@ const WHILE_REVALIDATING: readonly Case[] = [
     '5861 3',
     REFRESHING,
     { from: 1, asks: 1, settleMs: 300, origin: { status: 503 } },
-    { then: [{ from: 1, asks: 1, settleMs: 300, origin: { status: 503 } }] },
+    { next: [{ from: 1, asks: 1, settleMs: 300, origin: { status: 503 } }] },
   ),
   whenStale(
     'a fetch behind that finds the answer gone does not keep it alive',
     '5861 3',
     REFRESHING,
     { from: 1, asks: 1, settleMs: 300, origin: { status: 404, headers: [FRESH] } },
-    { then: [hit({ from: 2 })] },
+    { next: [hit({ from: 2 })] },
   ),
   whenStale(
     'a fetch behind that is cut short does not spoil what is stored',
     '5861 3',
     REFRESHING,
     { from: 1, asks: 1, settleMs: 300, origin: { headers: [FRESH], cut: 'end' } },
-    { then: [{ status: 200, asks: 'any', settleMs: 300, body: /^answer [13] / }] },
+    { next: [{ status: 200, asks: 'any', settleMs: 300, body: /^answer [13] / }] },
   ),
   whenStale(
     'a fetch behind that finds a private answer shows it to nobody',
@@ -99,7 +99,7 @@ const WHILE_REVALIDATING: readonly Case[] = [
       settleMs: 300,
       origin: { headers: ['Cache-Control: private, max-age=60'], body: 'secret' },
     },
-    { then: [{ client: 2, asks: 'any', body: /^answer/, origin: { headers: [FRESH] } }] },
+    { next: [{ client: 2, asks: 'any', body: /^answer/, origin: { headers: [FRESH] } }] },
   ),
   {
     says: 'what is fresh is not fetched behind',
@@ -141,7 +141,7 @@ const IF_ERROR: readonly Case[] = [
     '5861 4',
     FORGIVING,
     { from: 1, asks: 1, origin: { status: 503 } },
-    { then: [miss({ origin: { headers: [FRESH] } }), hit({ from: 3 })] },
+    { next: [miss({ origin: { headers: [FRESH] } }), hit({ from: 3 })] },
   ),
   ...[404, 403, 410].map((status) =>
     whenStale(`a ${status} is no error that stale-if-error is for`, '5861 4', FORGIVING, {
@@ -207,7 +207,7 @@ const DISCONNECTED: readonly Case[] = [
       origin: LOST,
       asks: 'any',
       status: [200, 502, 504],
-      body: 'any',
+      body: ANYTHING,
     },
   ),
   ...['must-revalidate, max-age=1', 'proxy-revalidate, max-age=1', 's-maxage=1', 'no-cache'].map(
@@ -234,7 +234,7 @@ const DISCONNECTED: readonly Case[] = [
     '9111 3.3',
     ['Cache-Control: max-age=1, stale-if-error=60', 'ETag: "a"'],
     { origin: { headers: [FRESH], body: 'a new body that is never sent whole', cut: 'end' }, isCut: true },
-    { then: [{ asks: 'any', from: 3, status: 200, body: /^answer [13]/, origin: { headers: [FRESH] } }] },
+    { next: [{ asks: 'any', from: 3, status: 200, body: /^answer [13]/, origin: { headers: [FRESH] } }] },
   ),
 ];
 

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AGE_CASES } from './age.cases.ts';
 import type { Case } from './case.ts';
 import { CONDITIONAL_CASES } from './conditional.cases.ts';
@@ -15,7 +14,8 @@ import { PARTIAL_CASES } from './partial.cases.ts';
 import { playCase } from './play.ts';
 import { PRIVACY_CASES } from './privacy.cases.ts';
 import { RANGE_CASES } from './range.cases.ts';
-import { openStage, type Stage } from './stage.ts';
+import { type Outcomes, playSideBySide, tellOutcome } from './side-by-side.ts';
+import { openStage } from './stage.ts';
 import { STALE_CASES } from './stale.cases.ts';
 import { STORING_CASES } from './storing.cases.ts';
 import { UPDATE_CASES } from './update.cases.ts';
@@ -45,7 +45,7 @@ const TABLES: Readonly<Record<string, readonly Case[]>> = {
 };
 
 /** Cases under way at once. Most of their time is spent waiting for answers to grow stale. */
-const CONCURRENT_CASES = 48;
+const CONCURRENT_CASES = 100;
 
 /**
  * All cases are played side by side before the first test; a test says how its case ended.
@@ -53,27 +53,17 @@ const CONCURRENT_CASES = 48;
  */
 describe('the cache of the HTTP proxy', () => {
   const all = Object.values(TABLES).flat();
-  const outcomes = new Map<Case, unknown>();
-  let stage: Stage;
+  let outcomes: Outcomes<Case> = new Map();
 
   before(async function () {
-    this.timeout(120_000);
-    stage = await openStage('store');
-    const waiting = [...all.entries()].sort(([, a], [, b]) => pauseOf(b) - pauseOf(a));
-    await Promise.all(
-      Array.from({ length: CONCURRENT_CASES }, async (_, worker) => {
-        await sleep(worker * 5);
-        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-          const [caseNumber, played] = next;
-          if (played.byName && !stage.hasNames) continue;
-          outcomes.set(played, await playCase(stage, caseNumber, played).catch((error: unknown) => error));
-        }
-      }),
+    this.timeout(60_000);
+    await using stage = await openStage('store');
+    const played = all
+      .filter(({ byName }) => !byName || stage.hasNames)
+      .sort((a, b) => pauseOf(b) - pauseOf(a));
+    outcomes = await playSideBySide(played, CONCURRENT_CASES, (entry) =>
+      playCase(stage, all.indexOf(entry), entry),
     );
-  });
-
-  after(async () => {
-    await stage?.[Symbol.asyncDispose]();
     if (process.env['WEIR_CACHING_SUMMARY'] === '1') console.log(summary(outcomes));
   });
 
@@ -81,9 +71,7 @@ describe('the cache of the HTTP proxy', () => {
     describe(title, () => {
       for (const entry of cases) {
         it(`${entry.says} (${entry.rfc}${entry.optional ? ', optional' : ''})`, function () {
-          if (!outcomes.has(entry)) this.skip();
-          const outcome = outcomes.get(entry);
-          if (outcome !== undefined) throw outcome;
+          tellOutcome(this, outcomes, entry);
         });
       }
     });
@@ -94,15 +82,16 @@ function pauseOf({ steps }: Case): number {
   return steps.reduce((sumMs, { pauseMs = 0, settleMs = 0 }) => sumMs + pauseMs + settleMs, 0);
 }
 
-function summary(outcomes: ReadonlyMap<Case, unknown>): string {
+function summary(outcomes: Outcomes<Case>): string {
   const share = (cases: readonly Case[]): string => {
     const played = cases.filter((entry) => outcomes.has(entry));
     return `${played.filter((entry) => outcomes.get(entry) === undefined).length}/${played.length}`;
   };
-  const line = (title: string, cases: readonly Case[]): string =>
-    `${title.padEnd(28)} required ${share(cases.filter(({ optional }) => !optional)).padEnd(9)} optional ${share(
-      cases.filter(({ optional }) => optional),
-    )}`;
+  const line = (title: string, cases: readonly Case[]): string => {
+    const required = share(cases.filter(({ optional }) => !optional));
+    const optional = share(cases.filter(({ optional }) => optional));
+    return `${title.padEnd(28)} required ${required.padEnd(9)} optional ${optional}`;
+  };
   const rows = Object.entries(TABLES).map(([title, cases]) => line(title, cases));
   return [...rows, line('all', Object.values(TABLES).flat())].join('\n');
 }

@@ -1,4 +1,4 @@
-import { A_WHILE_MS, type Case, fill, hit, type Step } from './case.ts';
+import { A_WHILE_MS, ANYTHING, type Case, fill, hit, type Step } from './case.ts';
 
 /** Headers of the stored answer, of the 304 that validates it, and what the client then sees. */
 function updates(
@@ -140,7 +140,7 @@ export const UPDATE_CASES: readonly Case[] = [
         asks: 1,
         origin: { status: 304, headers: ['ETag: "a"', 'Cache-Control: max-age=1, must-revalidate'] },
       },
-      { pauseMs: A_WHILE_MS, origin: { status: 503 }, status: [503, 504], body: 'any' },
+      { pauseMs: A_WHILE_MS, origin: { status: 503 }, status: [503, 504], body: ANYTHING },
     ],
   },
 ];

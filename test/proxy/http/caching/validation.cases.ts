@@ -1,5 +1,6 @@
 import {
   A_WHILE_MS,
+  ANYTHING,
   type Answer,
   type Asked,
   type Case,
@@ -197,7 +198,7 @@ const ANSWERED: readonly Case[] = [
       rfc: '9111 5.2.2.2',
       steps: [
         fill(['Cache-Control: max-age=1, must-revalidate', 'ETag: "a"']),
-        { pauseMs: A_WHILE_MS, origin: { status }, status: [status, 504], body: 'any' },
+        { pauseMs: A_WHILE_MS, origin: { status }, status: [status, 504], body: ANYTHING },
       ],
     }),
   ),
@@ -207,7 +208,7 @@ const ANSWERED: readonly Case[] = [
     optional: true,
     steps: [
       fill(['Cache-Control: max-age=1, must-revalidate', 'ETag: "a"']),
-      { pauseMs: A_WHILE_MS, origin: { status: 503 }, status: [503, 504], body: 'any' },
+      { pauseMs: A_WHILE_MS, origin: { status: 503 }, status: [503, 504], body: ANYTHING },
       unchanged(['ETag: "a"', FRESH], { asked: { 'If-None-Match': '"a"' } }),
     ],
   },

@@ -1,0 +1,210 @@
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../../src/base/clock.ts';
+import type { WeirError } from '../../src/base/errors.ts';
+import type { HeldBody } from '../../src/catalog/responses.ts';
+import type { Operation } from '../../src/store/records.ts';
+import type { CacheStore } from '../record/cache-store.ts';
+import type { Recorder, Recording } from '../record/recording.ts';
+import type { AnswerHead } from './answer-head.ts';
+import { decideReuse, requestDirectives } from './cache/reuse.ts';
+import { servedHeaders } from './cache/served.ts';
+import { isStorable } from './cache/storable.ts';
+import { isSelected } from './cache/vary.ts';
+import type { Exchange } from './exchange.ts';
+import { valuesOf } from './headers.ts';
+import { upstreamError } from './origin-fetch.ts';
+import type { ForwardRequest } from './request.ts';
+import type { ResponseCache } from './response-cache.ts';
+import { sendBody } from './send-body.ts';
+import { isSharedCacheable } from './shared-cacheable.ts';
+import { describe, type Stored } from './stored.ts';
+import { startTransfer } from './transfer.ts';
+
+/** An origin's answer on its way to the clients it is for, to the recorder and into the cache. */
+export interface PassingAnswer {
+  /** Whether it may be kept, and so may be for more clients than the one who asked. */
+  readonly isKept: boolean;
+  /** Whether a client that comes now may have it. */
+  isFor(exchange: Exchange): boolean;
+  /** Sends it to a client; `isFirst` to the one who asked. */
+  deliver(exchange: Exchange, isFirst: boolean): void;
+  /** It was changed at the origin meanwhile: nobody else gets it, and it is not kept. */
+  outdate(): void;
+}
+
+/** For whom, and by which request, an answer was asked. */
+export interface Asked {
+  readonly request: ForwardRequest;
+  readonly method: 'GET' | 'HEAD';
+  /** The address of the client who asked; undefined when the cache asked by itself. */
+  readonly clientAddress: string | undefined;
+}
+
+export interface PassingOptions {
+  readonly cache: ResponseCache;
+  readonly store: CacheStore;
+  readonly recorder: Recorder;
+  readonly clock: Clock;
+  readonly targets: readonly string[];
+  /** A body up to this may be kept in memory. */
+  readonly memoryBodyBytes: number;
+  /** Shared by all answers of a proxy. */
+  readonly budget: PassingBudget;
+  /** The answer broke off on its way to this client. */
+  fail(exchange: Exchange, error: WeirError): void;
+}
+
+export interface PassingBudget {
+  /** Held for bodies that are to be in memory as a whole. */
+  arrivingBytes: number;
+  /** Answers fetched to their end although their clients have left. */
+  finishing: number;
+}
+
+/** Kept in memory as they arrive: bodies that are recorded too get there when they are asked for again. */
+const ARRIVING_BODY_BYTES = 256 * 1024;
+export const MAX_ARRIVING_BYTES = 128 * 1024 * 1024;
+/** What is missing of a body whose clients have all left is fetched if it is no more, for so many at a time. */
+export const FINISH_BYTES = 16 * 1024 * 1024;
+const MAX_FINISHING = 64;
+const NOT_HELD: Promise<undefined> = Promise.resolve(undefined);
+
+/** Starts the answer flowing. `prefix` are bytes of the body that come before those of `answer`. */
+export function passAnswer(
+  options: PassingOptions,
+  asked: Asked,
+  head: AnswerHead,
+  answer: IncomingMessage,
+  onOver: () => void,
+  prefix?: Buffer,
+): PassingAnswer {
+  const { cache, store, recorder, clock, targets, budget } = options;
+  const { request, method, clientAddress } = asked;
+  const { rawHeaders, url } = request;
+  const mayKeep = cache.isFor(request) && isStorable({ method, headers: rawHeaders }, head, targets);
+  const stored = mayKeep ? cache.create(url, rawHeaders, head) : undefined;
+  const [length] = valuesOf(head.headers, 'content-length');
+  const sizeBytes = length === undefined ? undefined : Number(length);
+  let reservedBytes = 0;
+  let isOutdated = false;
+  let isFinishing = false;
+  let isOver = false;
+
+  const { body, recording } = startTransfer(answer, {
+    store,
+    prefix,
+    wholeBytes: reserve,
+    record,
+    onWhole: keep,
+    onBroken: end,
+  });
+
+  /** How much of the body to keep in memory as it arrives. */
+  function reserve(isRecorded: boolean): number {
+    if (stored === undefined) return 0;
+    const most = isRecorded ? ARRIVING_BODY_BYTES : options.memoryBodyBytes;
+    const wanted = Math.min(sizeBytes ?? ARRIVING_BODY_BYTES, most);
+    const isRoom = budget.arrivingBytes + wanted <= MAX_ARRIVING_BYTES;
+    if ((sizeBytes ?? 0) > most || !isRoom) return 0;
+    reservedBytes = wanted;
+    budget.arrivingBytes += wanted;
+    return wanted;
+  }
+
+  function record(onProgress: () => void): Recording | undefined {
+    if (method !== 'GET' || head.status !== 200 || !request.isTrusted) return undefined;
+    return recorder.begin({
+      clientAddress: clientAddress ?? '',
+      url,
+      sizeBytes,
+      ...describe(head.headers),
+      isSharedCacheable: isSharedCacheable(rawHeaders, head.headers),
+      onProgress,
+      ...(stored !== undefined && { keep: (held: HeldBody) => keeping(stored, held) }),
+    });
+  }
+
+  function keeping(kept: Stored, held: HeldBody): readonly Operation[] {
+    if (isOutdated) return [];
+    return cache.keeping(
+      cache.withBody(kept, { sizeBytes: held.sizeBytes, bytes: undefined, held, source: held }),
+    );
+  }
+
+  /** The body has arrived: from now on the cache has it. */
+  function keep(): void {
+    const bytes = body.whole;
+    const source = recording && { scope: recording.durable.scope };
+    const wholeBytes = body.arrivedBytes;
+    const inMemory = { sizeBytes: wholeBytes, bytes, held: undefined, source };
+    const small = stored && bytes && cache.withBody(stored, inMemory);
+    if (small !== undefined && !isOutdated) cache.put(small);
+    void (recording?.finish() ?? NOT_HELD).then((held) => {
+      if (stored !== undefined && held !== undefined && !isOutdated) {
+        cache.put(cache.withBody(stored, { sizeBytes: wholeBytes, bytes, held, source: held }), small);
+      }
+      end();
+    });
+  }
+
+  /** The body is recorded for the one who asked; another subscriber who gets it has it recorded too. */
+  function recordFor({ req }: Exchange): Recording | undefined {
+    if (recording === undefined || head.status !== 200) return undefined;
+    return recorder.begin({
+      clientAddress: req.socket.remoteAddress ?? '',
+      url,
+      sizeBytes: undefined,
+      ...describe(head.headers),
+      isSharedCacheable: true,
+      held: { scope: recording.durable.scope },
+    });
+  }
+
+  /** Without readers an answer is given up, unless little of something worth keeping is missing. */
+  function readerLeft(): void {
+    if (isOver || isFinishing || body.readers > 0 || answer.closed) return;
+    const missingBytes = (sizeBytes ?? Number.POSITIVE_INFINITY) - body.arrivedBytes;
+    const isWorth = stored !== undefined && !isOutdated && missingBytes <= FINISH_BYTES;
+    if (isWorth && budget.finishing < MAX_FINISHING) {
+      isFinishing = true;
+      budget.finishing++;
+      body.adjust();
+    } else answer.destroy();
+  }
+
+  function end(): void {
+    if (isOver) return;
+    isOver = true;
+    budget.arrivingBytes -= reservedBytes;
+    if (isFinishing) budget.finishing--;
+    onOver();
+  }
+
+  return {
+    isKept: stored !== undefined,
+    isFor({ request: { rawHeaders: wanted } }) {
+      if (stored === undefined || isOutdated || !body.isJoinable) return false;
+      if (!isSelected(wanted, stored.selecting)) return false;
+      return decideReuse(requestDirectives(wanted), stored.judgement, clock.wallMs()) !== 'validate';
+    },
+    deliver(exchange, isFirst) {
+      const { res } = exchange;
+      const reader = body.read();
+      res.once('close', () => {
+        reader.leave();
+        readerLeft();
+      });
+      // Others are not sent what the origin had for the one who asked.
+      const isAsIs = isFirst || stored === undefined;
+      const headers = isAsIs ? [...head.headers] : servedHeaders(stored.judgement, clock.wallMs());
+      res.writeHead(head.status, head.reason, headers);
+      const own = isFirst ? undefined : recordFor(exchange);
+      sendBody(exchange, reader, own, () => body.trailers).catch((error: unknown) => {
+        options.fail(exchange, upstreamError(error));
+      });
+    },
+    outdate() {
+      isOutdated = true;
+    },
+  };
+}
