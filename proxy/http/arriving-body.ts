@@ -114,7 +114,7 @@ export function createArrivingBody({
   }
 
   function hasRoom(): boolean {
-    if (arrivedBytes < wholeBytes) return true;
+    if (arrivedBytes <= wholeBytes) return true;
     if (arrivedBytes - startBytes >= BEHIND_BYTES) return false;
     let fastest = readings.size === 0 ? arrivedBytes : 0;
     for (const { position } of readings) fastest = Math.max(fastest, position);

@@ -1,6 +1,6 @@
+import type { Known } from './asking.ts';
 import { validationHeaders } from './cache/conditional.ts';
-import type { CacheableResponse } from './cache/response.ts';
-import { headersForOrigin, type RawHeaders } from './headers.ts';
+import { headersForOrigin, type RawHeaders, valuesOf } from './headers.ts';
 import type { ForwardRequest } from './request.ts';
 
 /** What the client asks of its own copy or of a part, and what validating the cache's copy replaces. */
@@ -13,13 +13,19 @@ const CONDITIONS = new Set([
   'range',
 ]);
 
-/** The headers of a GET or HEAD for the origin; with validators when it is to say whether `validated` holds. */
-export function askHeaders(request: ForwardRequest, validated: CacheableResponse | undefined): RawHeaders {
+/** The headers of a GET or HEAD for the origin, asking for no more than the cache does not know. */
+export function askHeaders(request: ForwardRequest, { validated, begun }: Known): RawHeaders {
   const headers = ['Host', request.authority];
+  const isOwn = validated !== undefined || begun !== undefined;
   const passed = headersForOrigin(request.rawHeaders, {});
   for (const [name, value] of Object.entries(passed)) {
-    if (validated !== undefined && CONDITIONS.has(name.toLowerCase())) continue;
+    if (isOwn && CONDITIONS.has(name.toLowerCase())) continue;
     for (const one of [value].flat()) headers.push(name, one);
   }
-  return validated === undefined ? headers : [...headers, ...validationHeaders(validated)];
+  if (validated !== undefined) headers.push(...validationHeaders(validated));
+  if (begun !== undefined) {
+    const [tag = ''] = valuesOf(begun.stored.headers, 'etag');
+    headers.push('Range', `bytes=${begun.prefix.length}-`, 'If-Range', tag);
+  }
+  return headers;
 }

@@ -11,6 +11,7 @@ import type { CacheCounts } from './get.ts';
 import { passInterim } from './interim.ts';
 import type { OriginConnections } from './origin-connections.ts';
 import { fetchFromOrigin, type OriginFetch } from './origin-fetch.ts';
+import { completedHead } from './parts.ts';
 import { type Asked, type PassingAnswer, type PassingOptions, passAnswer } from './passing-answer.ts';
 import type { ForwardRequest } from './request.ts';
 import type { Stored } from './stored.ts';
@@ -18,14 +19,22 @@ import type { Stored } from './stored.ts';
 /** Gets answers from origins: one request for all clients that want the same at the same time. */
 export interface Asker {
   /**
-   * Asks for what the client wants. `validated` is what the cache has of it and may not serve
-   * unasked; `isShareable` tells whether the answer may turn out to be one for others too.
+   * Asks for what the client wants. `isShareable` tells whether the answer may turn out to be one
+   * for others too.
    */
-  ask(exchange: Exchange, validated: Stored | undefined, isShareable: boolean): void;
+  ask(exchange: Exchange, known: Known, isShareable: boolean): void;
   /** Asks whether a stale answer still holds, for nobody in particular. */
   refresh(request: ForwardRequest, validated: Stored): void;
   /** What is on its way for this URL has been changed at the origin meanwhile. */
   outdate(url: string): void;
+}
+
+/** What the cache has already, at most one of both. */
+export interface Known {
+  /** An answer that may not be served unasked. */
+  readonly validated?: Stored | undefined;
+  /** The beginning of an answer. */
+  readonly begun?: { readonly stored: Stored; readonly prefix: Buffer } | undefined;
 }
 
 export interface AskerOptions extends PassingOptions {
@@ -46,8 +55,7 @@ const UNSHARED_MS = 60_000;
 const SPARED_STATUSES = new Set([500, 502, 503, 504]);
 
 /** A request to an origin. */
-interface Asking extends Asked {
-  readonly validated: Stored | undefined;
+interface Asking extends Asked, Known {
   readonly requestMs: number;
   /** Who gets the answer when it comes. The first is the one who asked. */
   readonly waiting: Set<Exchange>;
@@ -72,21 +80,21 @@ class OriginAsker implements Asker {
     this.#options = options;
   }
 
-  ask(exchange: Exchange, validated: Stored | undefined, mayShare: boolean): void {
+  ask(exchange: Exchange, known: Known, mayShare: boolean): void {
     const { request, req } = exchange;
     const isShareable = mayShare && !this.#unshared.has(request.url);
     const before = isShareable ? this.#shared.get(request.url) : undefined;
     if (before !== undefined && this.#join(before, exchange)) return;
     this.#options.counts.misses++;
-    const asking = this.#create(request, validated, isShareable, req.socket.remoteAddress ?? '');
+    const asking = this.#create(request, known, isShareable, req.socket.remoteAddress ?? '');
     this.#wait(asking, exchange);
-    this.#send(asking, validated !== undefined);
+    this.#send(asking, known);
   }
 
   refresh(request: ForwardRequest, validated: Stored): void {
     if (this.#shared.has(request.url) || this.#refreshing >= MAX_REFRESHING) return;
     this.#refreshing++;
-    this.#send(this.#create(request, validated, true, undefined), true);
+    this.#send(this.#create(request, { validated }, true, undefined), { validated });
   }
 
   outdate(url: string): void {
@@ -99,14 +107,14 @@ class OriginAsker implements Asker {
 
   #create(
     request: ForwardRequest,
-    validated: Stored | undefined,
+    known: Known,
     isShareable: boolean,
     clientAddress: string | undefined,
   ): Asking {
     const asking: Asking = {
       request,
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
-      validated,
+      ...known,
       clientAddress,
       requestMs: this.#options.clock.wallMs(),
       waiting: new Set(),
@@ -140,10 +148,10 @@ class OriginAsker implements Asker {
     });
   }
 
-  #send(asking: Asking, isValidating: boolean): void {
-    const { request, method, validated } = asking;
+  #send(asking: Asking, known: Known): void {
+    const { request, method } = asking;
     const { connections, originIdleMs } = this.#options;
-    const headers = askHeaders(request, isValidating ? validated : undefined);
+    const headers = askHeaders(request, known);
     const ask = { method, origin: request.origin, path: request.path, headers };
     asking.fetch = fetchFromOrigin(connections, originIdleMs, ask, {
       onInterim: (status, reason, raw) => {
@@ -151,7 +159,7 @@ class OriginAsker implements Asker {
       },
       onAnswer: (answer) => {
         try {
-          this.#receive(asking, isValidating, answer);
+          this.#receive(asking, known, answer);
         } catch (error) {
           answer.destroy();
           this.#failAll(asking, asWeirError(error));
@@ -164,13 +172,12 @@ class OriginAsker implements Asker {
     });
   }
 
-  #receive(asking: Asking, isValidating: boolean, answer: IncomingMessage): void {
+  #receive(asking: Asking, { validated, begun }: Known, answer: IncomingMessage): void {
     const { cache, clock, counts } = this.#options;
-    const { validated } = asking;
     const head = readAnswerHead(answer, asking.requestMs, clock.wallMs());
-    if (isValidating && validated !== undefined && head.status === 304) {
+    if (validated !== undefined && head.status === 304) {
       answer.resume();
-      if (!agreesWith304(validated, head.headers)) return this.#send(asking, false);
+      if (!agreesWith304(validated, head.headers)) return this.#send(asking, {});
       counts.validated++;
       return this.#serveValidated(asking, validated, head);
     }
@@ -178,13 +185,28 @@ class OriginAsker implements Asker {
       answer.resume();
       return this.#serveStale(asking);
     }
+    if (begun !== undefined && head.status === 206) return this.#complete(asking, begun, head, answer);
     if (asking.method === 'HEAD') this.#noteHead(asking, head);
-    else if (validated !== undefined && head.status < 500) cache.remove(validated);
+    else if (asking.validated !== undefined && head.status < 500) cache.remove(asking.validated);
     this.#passOn(asking, head, answer);
   }
 
-  #passOn(asking: Asking, head: AnswerHead, answer: IncomingMessage): void {
-    const passing = passAnswer(this.#options, asking, head, answer, () => this.#end(asking));
+  /** The rest of an answer whose beginning is known; or a part of another, which is of no use to the client. */
+  #complete(
+    asking: Asking,
+    { stored, prefix }: NonNullable<Known['begun']>,
+    head: AnswerHead,
+    answer: IncomingMessage,
+  ): void {
+    const whole = completedHead(stored, prefix, head);
+    if (whole !== undefined) return this.#passOn(asking, whole, answer, prefix);
+    answer.destroy();
+    this.#options.parts.forget(asking.request.url);
+    this.#send(asking, {});
+  }
+
+  #passOn(asking: Asking, head: AnswerHead, answer: IncomingMessage, prefix?: Buffer): void {
+    const passing = passAnswer(this.#options, asking, head, answer, () => this.#end(asking), prefix);
     asking.passing = passing;
     if (asking.isOutdated) passing.outdate();
     if (!passing.isKept) this.#withdraw(asking);

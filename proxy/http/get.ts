@@ -3,14 +3,16 @@ import { asWeirError, WeirError } from '../../src/base/errors.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import { answerError } from './answer.ts';
-import { createAsker } from './asking.ts';
+import { createAsker, type Known } from './asking.ts';
 import { hasOwnPreconditions } from './cache/conditional.ts';
 import { invalidatedUrls } from './cache/invalidation.ts';
+import { planRange } from './cache/ranges.ts';
 import { decideReuse, type RequestDirectives, requestDirectives } from './cache/reuse.ts';
 import { isOwn } from './direct.ts';
 import type { Exchange } from './exchange.ts';
 import { type RawHeaders, valuesOf } from './headers.ts';
 import type { OriginConnections } from './origin-connections.ts';
+import { bytesOfRange, createParts, prefixOf } from './parts.ts';
 import type { ForwardRequest } from './request.ts';
 import { createResponseCache } from './response-cache.ts';
 import { createStoredServer } from './serve.ts';
@@ -69,7 +71,8 @@ export function createGetService(options: GetOptions): GetService {
   };
   const server = createStoredServer({ store, memory: cache.memory, recorder, memoryBodyBytes, onBroken });
   const budget = { arrivingBytes: 0, finishing: 0 };
-  const passing = { cache, store, recorder, clock, targets, memoryBodyBytes, budget, fail };
+  const parts = createParts(cache, targets);
+  const passing = { cache, parts, store, recorder, clock, targets, memoryBodyBytes, budget, fail };
   const asker = createAsker({ ...passing, connections, originIdleMs, counts, serve, again: get });
 
   function get(exchange: Exchange): void {
@@ -95,11 +98,38 @@ export function createGetService(options: GetOptions): GetService {
       if (reuse === 'stale-while-revalidate') asker.refresh(request, stored);
       return serve(exchange, stored);
     }
+    const part = isForOrigin || stored !== undefined ? undefined : cachedPart(exchange, directives);
+    if (part?.isServed === true) return;
     if (directives.isOnlyIfCached) return answerError(res, notCached(url), 504);
     const isConditional = conditions.ifNoneMatch || conditions.ifModifiedSince || conditions.range;
     const isPlain = !isForOrigin && (stored !== undefined || !isConditional);
     noteStatus(exchange, 'weir; fwd=miss');
-    asker.ask(exchange, stored, isPlain && isForMany(request, directives));
+    const known = { validated: stored, begun: isConditional ? undefined : part?.begun };
+    asker.ask(exchange, known, isPlain && isForMany(request, directives));
+  }
+
+  /** Serves the range a client asks for, or gives the beginning of the whole. */
+  function cachedPart(
+    exchange: Exchange,
+    directives: RequestDirectives,
+  ): { isServed: boolean; begun?: Known['begun'] } | undefined {
+    const { url, rawHeaders, method } = exchange.request;
+    const partial = method === 'GET' ? parts.select(url, rawHeaders) : undefined;
+    if (partial === undefined) return undefined;
+    const { stored } = partial;
+    const nowMs = clock.wallMs();
+    const plan = planRange(rawHeaders, stored, stored.sizeBytes);
+    if (plan.kind === 'whole') {
+      const prefix = prefixOf(partial);
+      return { isServed: false, begun: prefix && { stored, prefix } };
+    }
+    const [range, ...others] = plan.kind === 'ranges' ? plan.ranges : [];
+    const bytes = range && bytesOfRange(partial, range);
+    const isUsable = others.length === 0 && decideReuse(directives, stored.judgement, nowMs) === 'fresh';
+    if (range === undefined || bytes === undefined || !isUsable) return undefined;
+    counts.hits++;
+    server.servePart(exchange, stored, range, bytes, nowMs);
+    return { isServed: true };
   }
 
   function serve(exchange: Exchange, stored: Stored): void {
@@ -120,6 +150,7 @@ export function createGetService(options: GetOptions): GetService {
       if (!cache.isFor(request)) return;
       for (const url of invalidatedUrls(request.method, request.url, status, headers)) {
         asker.outdate(url);
+        parts.forget(url);
         void cache.forget(url);
       }
     },

@@ -13,6 +13,7 @@ import { isSelected } from './cache/vary.ts';
 import type { Exchange } from './exchange.ts';
 import { valuesOf } from './headers.ts';
 import { upstreamError } from './origin-fetch.ts';
+import type { Parts } from './parts.ts';
 import type { ForwardRequest } from './request.ts';
 import type { ResponseCache } from './response-cache.ts';
 import { sendBody } from './send-body.ts';
@@ -42,6 +43,7 @@ export interface Asked {
 
 export interface PassingOptions {
   readonly cache: ResponseCache;
+  readonly parts: Parts;
   readonly store: CacheStore;
   readonly recorder: Recorder;
   readonly clock: Clock;
@@ -78,11 +80,12 @@ export function passAnswer(
   onOver: () => void,
   prefix?: Buffer,
 ): PassingAnswer {
-  const { cache, store, recorder, clock, targets, budget } = options;
+  const { cache, parts, store, recorder, clock, targets, budget } = options;
   const { request, method, clientAddress } = asked;
   const { rawHeaders, url } = request;
   const mayKeep = cache.isFor(request) && isStorable({ method, headers: rawHeaders }, head, targets);
   const stored = mayKeep ? cache.create(url, rawHeaders, head) : undefined;
+  const isPart = method === 'GET' && cache.isFor(request) && parts.mayKeep(rawHeaders, head);
   const [length] = valuesOf(head.headers, 'content-length');
   const sizeBytes = length === undefined ? undefined : Number(length);
   let reservedBytes = 0;
@@ -101,7 +104,7 @@ export function passAnswer(
 
   /** How much of the body to keep in memory as it arrives. */
   function reserve(isRecorded: boolean): number {
-    if (stored === undefined) return 0;
+    if (stored === undefined && !isPart) return 0;
     const most = isRecorded ? ARRIVING_BODY_BYTES : options.memoryBodyBytes;
     const wanted = Math.min(sizeBytes ?? ARRIVING_BODY_BYTES, most);
     const isRoom = budget.arrivingBytes + wanted <= MAX_ARRIVING_BYTES;
@@ -134,6 +137,7 @@ export function passAnswer(
   /** The body has arrived: from now on the cache has it. */
   function keep(): void {
     const bytes = body.whole;
+    if (isPart && bytes !== undefined && !isOutdated) parts.add(url, rawHeaders, head, bytes);
     const source = recording && { scope: recording.durable.scope };
     const wholeBytes = body.arrivedBytes;
     const inMemory = { sizeBytes: wholeBytes, bytes, held: undefined, source };

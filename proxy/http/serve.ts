@@ -18,6 +18,8 @@ export interface StoredServer {
    * (RFC 9111 section 4.3.2). Resolves with false, having sent nothing, when the body cannot be read.
    */
   serve(exchange: Exchange, stored: Stored, nowMs: number): Promise<boolean>;
+  /** Answers with the bytes of one range. */
+  servePart(exchange: Exchange, stored: Stored, range: ByteRange, bytes: Buffer, nowMs: number): void;
 }
 
 export interface StoredServerOptions {
@@ -100,8 +102,7 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
     { fromByte, toByte }: ByteRange,
   ): Promise<void> {
     const body = await started(bytesOf(await inMemory(stored), fromByte, toByte));
-    const range = `bytes ${fromByte}-${toByte - 1}/${stored.sizeBytes}`;
-    exchange.res.writeHead(206, replaced(headers, toByte - fromByte, ['Content-Range', range]));
+    exchange.res.writeHead(206, partHeaders(stored, headers, { fromByte, toByte }));
     send(exchange, stored, body);
   }
 
@@ -152,6 +153,9 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
   }
 
   return {
+    servePart({ res }, stored, range, bytes, nowMs) {
+      res.writeHead(206, partHeaders(stored, servedHeaders(stored.judgement, nowMs), range)).end(bytes);
+    },
     async serve(exchange, stored, nowMs) {
       try {
         await serve(exchange, stored, nowMs);
@@ -165,6 +169,13 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+
+function partHeaders({ sizeBytes }: Stored, headers: RawHeaders, { fromByte, toByte }: ByteRange): string[] {
+  return replaced(headers, toByte - fromByte, [
+    'Content-Range',
+    `bytes ${fromByte}-${toByte - 1}/${sizeBytes}`,
+  ]);
+}
 
 /** Headers of a part: its own length, and what else differs from those of the whole. */
 function replaced(headers: RawHeaders, sizeBytes: number, own: readonly string[]): string[] {

@@ -24,9 +24,9 @@ const commands = [
   fc.tuple(numbers, retentions).map(([chosen, retention]) => putCommand(chosen, retention)),
   fc.array(numbers, { minLength: 2, maxLength: 4 }).map(putAtOnceCommand),
   numbers.map(getCommand),
-  fc.tuple(fc.array(fc.nat(KEYS - 1), { maxLength: KEYS }), fc.nat(KEYS)).map(([gone, keptBelow]) =>
-    sweepCommand(gone, keptBelow),
-  ),
+  fc
+    .tuple(fc.array(fc.nat(KEYS - 1), { maxLength: KEYS }), fc.nat(KEYS))
+    .map(([gone, keptBelow]) => sweepCommand(gone, keptBelow)),
   fc.constant(checkCommand()),
   fc.constantFrom('close', 'kill', 'powerLoss').map(reopenCommand),
   numbers.map(fullCommand),

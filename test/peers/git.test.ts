@@ -47,6 +47,8 @@ describe('git through Weir', function () {
   it('clones and fetches by the smart protocol', async () => {
     await git('clone', '-q', passage.url('/smart/repository.git'), 'smart');
     await git('-C', 'smart', 'fsck', '--strict');
+    const refs = passage.url('/smart/repository.git/info/refs?service=git-upload-pack');
+    expect(await passage.recorded(refs), 'what passed').to.be.a('string');
     expect(await headOf('smart')).to.equal(await headOf('source'));
 
     await commit(workplace, 'second');

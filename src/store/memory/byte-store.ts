@@ -63,13 +63,16 @@ export function openMemoryByteStore(options: MemoryByteStoreOptions = {}): ByteS
     const spared = new Set<string>();
     asked = spared;
     try {
+      // Who asked before has an answer by then.
+      await nextTurn();
       const verdict = await mark();
       const report = { isComplete: true, goneEntries: 0, movedEntries: 0, freedBytes: 0 };
       for (const [text, entry] of Array.from(kept)) {
         await nextTurn();
         report.isComplete = !isClosed && signal?.aborted !== true;
         if (!report.isComplete) break;
-        const fate = spared.has(text) ? entry.retention : verdict(Buffer.from(text, 'latin1'));
+        const fate = verdict(Buffer.from(text, 'latin1'));
+        if (spared.has(text)) continue;
         if (fate === 'gone') {
           kept.delete(text);
           report.goneEntries++;

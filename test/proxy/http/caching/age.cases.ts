@@ -1,4 +1,4 @@
-import { A_WHILE_MS, type Case, fill, hit, miss, refetches, reuses } from './case.ts';
+import { A_WHILE_MS, type Case, fieldOf, fill, hit, miss, refetches, reuses } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 const A_DATE = /^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/;
@@ -82,6 +82,23 @@ export const AGE_CASES: readonly Case[] = [
         origin: { status: 304, headers: ['ETag: "a"', 'Cache-Control: max-age=3600'] },
       }),
       hit({ age: [0, 2] }),
+    ],
+  },
+  {
+    says: 'Age goes on from what a 304 said',
+    rfc: '9111 4.3.4',
+    steps: [
+      fill(['Cache-Control: max-age=3600', 'Age: 7200', 'ETag: "a"']),
+      {
+        from: 1,
+        asks: 1,
+        origin: ({ headers }) =>
+          fieldOf(headers, 'If-None-Match') === undefined
+            ? { headers: ['ETag: "a"', FRESH, 'Age: 100'], body: 'unasked' }
+            : { status: 304, headers: ['ETag: "a"', FRESH, 'Age: 100'] },
+        body: /^(?:answer 1 |unasked)/,
+      },
+      { from: 2, asks: 0, status: 200, body: /^(?:answer 1 |unasked)/, age: [100, 103] },
     ],
   },
   {

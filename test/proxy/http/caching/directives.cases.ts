@@ -277,6 +277,11 @@ const CACHED_ONLY: readonly Case[] = [
     steps: [fill(['Cache-Control: no-cache', 'ETag: "a"']), GATEWAY_TIMEOUT],
   },
   {
+    says: 'only-if-cached with no-cache is a 504',
+    rfc: '9111 5.2.1.7',
+    steps: [fill([FRESH]), { ...GATEWAY_TIMEOUT, headers: ['Cache-Control: only-if-cached, no-cache'] }],
+  },
+  {
     says: 'only-if-cached with the ETag of what is fresh is a 304',
     rfc: '9111 4.3.2',
     steps: [

@@ -1,4 +1,4 @@
-import { A_WHILE_MS, type Case, fill, hit, miss } from './case.ts';
+import { A_WHILE_MS, type Case, fieldOf, fill, hit, miss } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 const BODY = 'twenty-one bytes long';
@@ -71,6 +71,24 @@ export const HEAD_CASES: readonly Case[] = [
         asks: 1,
         origin: { headers: [FRESH, 'X-A: 2'] },
         gets: { 'X-A': '2' },
+      },
+    ],
+  },
+  {
+    says: 'HEAD of a stale answer with an ETag is answered with the fields of the whole, whatever the origin said',
+    rfc: '9111 4.3.3',
+    steps: [
+      fill(['Cache-Control: max-age=1', 'ETag: "a"', 'X-A: 1'], { answer: { body: BODY } }),
+      {
+        pauseMs: A_WHILE_MS,
+        method: 'HEAD',
+        asks: 1,
+        status: 200,
+        origin: ({ headers }) =>
+          fieldOf(headers, 'If-None-Match') === undefined
+            ? { headers: [FRESH, 'ETag: "a"', 'X-A: 1'], body: BODY }
+            : { status: 304, headers: [FRESH, 'ETag: "a"'] },
+        gets: { ETag: '"a"', 'X-A': '1' },
       },
     ],
   },

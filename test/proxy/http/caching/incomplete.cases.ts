@@ -99,6 +99,20 @@ export const INCOMPLETE_CASES: readonly Case[] = [
       miss(),
     ],
   },
+  {
+    says: 'a bare CR in a field makes no second field, now or from the cache',
+    rfc: '9112 2.2',
+    steps: [
+      {
+        origin: { raw: `HTTP/1.1 200 OK\r\n${FRESH}\r\nX-A: 1\rX-Split: 1\r\nContent-Length: 2\r\n\r\nok` },
+        status: [200, 502],
+        asks: 'any',
+        body: ANYTHING,
+        gets: { 'X-Split': null },
+      },
+      { asks: 'any', body: ANYTHING, gets: { 'X-Split': null } },
+    ],
+  },
   reuses('a chunked answer is reused', '9112 7.1', [FRESH], {
     answer: { framing: 'chunked', body: 'in several chunks, each of a few bytes' },
   }),

@@ -29,6 +29,8 @@ export const KEY_CASES: readonly Case[] = [
   differ('a path does not end in a query', '/a?b', '/a%3Fb'),
   differ('an escaped slash is no slash', '/a/b', '/a%2Fb'),
   differ('a double slash is no slash', '/a/b', '/a//b'),
+  differ('the last byte of a long URL matters', `/?${'q'.repeat(7_000)}a`, `/?${'q'.repeat(7_000)}b`),
+  differ('the first byte of a long query matters', `/?a${'q'.repeat(7_000)}`, `/?b${'q'.repeat(7_000)}`),
   {
     says: 'the same query is the same URL',
     rfc: '9111 2',

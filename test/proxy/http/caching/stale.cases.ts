@@ -199,17 +199,6 @@ const DISCONNECTED: readonly Case[] = [
     },
     { optional: true },
   ),
-  whenStale(
-    'when the origin does not answer, the client gets the stale answer or an error',
-    '9111 4.2.4',
-    ['Cache-Control: max-age=1'],
-    {
-      origin: LOST,
-      asks: 'any',
-      status: [200, 502, 504],
-      body: ANYTHING,
-    },
-  ),
   ...['must-revalidate, max-age=1', 'proxy-revalidate, max-age=1', 's-maxage=1', 'no-cache'].map(
     (directives) =>
       whenStale(
@@ -238,4 +227,26 @@ const DISCONNECTED: readonly Case[] = [
   ),
 ];
 
-export const STALE_CASES: readonly Case[] = [...WHILE_REVALIDATING, ...IF_ERROR, ...DISCONNECTED];
+/** Stale when it arrives, for longer than its windows: it may be stored, and is of no use. */
+const FAR_GONE: readonly Case[] = [
+  {
+    says: 'an Age beyond the window of stale-while-revalidate is not sent',
+    rfc: '5861 3',
+    steps: [fill(['Cache-Control: max-age=10, stale-while-revalidate=50', 'Age: 100']), miss()],
+  },
+  {
+    says: 'an Age beyond the window of stale-if-error is not sent',
+    rfc: '5861 4',
+    steps: [
+      fill(['Cache-Control: max-age=10, stale-if-error=50', 'Age: 100']),
+      { origin: { status: 503 }, status: 503 },
+    ],
+  },
+];
+
+export const STALE_CASES: readonly Case[] = [
+  ...WHILE_REVALIDATING,
+  ...IF_ERROR,
+  ...DISCONNECTED,
+  ...FAR_GONE,
+];

@@ -100,6 +100,16 @@ const DIRECTIVES: readonly Case[] = [
     rfc: '9111 5.2.1.5',
     steps: [fill([FRESH], { headers: ['Cache-Control: no-store'] }), miss()],
   },
+  ...['private="Set-Cookie"', 'no-cache="Set-Cookie"', 'private=Set-Cookie', 'no-cache=set-cookie'].map(
+    (directive): Case => ({
+      says: `${directive} keeps the cookie from the next one`,
+      rfc: '9111 5.2.2.7',
+      steps: [
+        fill([`Cache-Control: public, max-age=3600, ${directive}`, 'Set-Cookie: id=secret']),
+        { from: 1, asks: 'any', body: ANYTHING, gets: { 'Set-Cookie': null } },
+      ],
+    }),
+  ),
   refetches('Set-Cookie is not shared for max-age alone', 'Weir', [FRESH, 'Set-Cookie: id=1']),
   refetches('Set-Cookie is not shared for an Expires', 'Weir', ['Expires: {now+3600}', 'Set-Cookie: id=1']),
   refetches('Set-Cookie is not shared for a guess', 'Weir', [UNCHANGED, 'Set-Cookie: id=1']),

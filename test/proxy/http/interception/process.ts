@@ -6,7 +6,8 @@ import { SERVER_V4, SERVER_V6 } from './network.ts';
 
 /**
  * What runs in the namespaces: `origin` on port 80, or a proxy on port 3128 that intercepts, by
- * `tproxy` on descriptor 3 or by `redirect` on port 3129. Writes a line for all that happens.
+ * `tproxy` on descriptor 3 or by `redirect` on port 3129; or anywhere, a proxy that `inherits`
+ * descriptor 3. Writes a line for all that happens.
  */
 const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   'site.test': [SERVER_V4, SERVER_V6],
@@ -51,4 +52,7 @@ async function proxy(via: 'tproxy' | 'redirect'): Promise<void> {
 const [, , role] = process.argv;
 if (role === 'origin') await origin();
 else if (role === 'tproxy' || role === 'redirect') await proxy(role);
-else throw new Error('usage: process.js origin|tproxy|redirect');
+else if (role === 'inherits') {
+  await testProxy({ listen: { fd: 3 } });
+  console.log('ready');
+} else throw new Error('usage: process.js origin|tproxy|redirect|inherits');
