@@ -10,7 +10,7 @@ import type { Exchange } from './exchange.ts';
 import type { CacheCounts } from './get.ts';
 import { passInterim } from './interim.ts';
 import type { OriginConnections } from './origin-connections.ts';
-import { fetchFromOrigin, type OriginFetch } from './origin-fetch.ts';
+import { fetchFromOrigin, type OriginFetch, upstreamError } from './origin-fetch.ts';
 import { completedHead } from './parts.ts';
 import { type Asked, type PassingAnswer, type PassingOptions, passAnswer } from './passing-answer.ts';
 import type { ForwardRequest } from './request.ts';
@@ -149,11 +149,19 @@ class OriginAsker implements Asker {
   }
 
   #send(asking: Asking, known: Known): void {
+    try {
+      asking.fetch = this.#fetch(asking, known);
+    } catch (error) {
+      this.#failAll(asking, upstreamError(error));
+    }
+  }
+
+  #fetch(asking: Asking, known: Known): OriginFetch {
     const { request, method } = asking;
     const { connections, originIdleMs } = this.#options;
     const headers = askHeaders(request, known);
     const ask = { method, origin: request.origin, path: request.path, headers };
-    asking.fetch = fetchFromOrigin(connections, originIdleMs, ask, {
+    return fetchFromOrigin(connections, originIdleMs, ask, {
       onInterim: (status, reason, raw) => {
         for (const exchange of asking.waiting) passInterim(exchange, status, reason, raw);
       },

@@ -36,9 +36,18 @@ interface Connection {
   readonly waiting: [IncomingMessage, ServerResponse][];
 }
 
+/** A client that is known by more than an address. */
+export interface KnownClient {
+  /** Counts its connections from all its addresses together. */
+  readonly name: string;
+  /** How many it may have, where that is not the limit for everybody. */
+  readonly connections: number | undefined;
+}
+
 export function openClientConnections(
   clients: AddressRanges,
   limits: HttpLimits,
+  clientAt: (address: string) => KnownClient | undefined,
   start: Start,
 ): ClientConnections {
   const connections = new Map<Socket, Connection>();
@@ -66,14 +75,13 @@ export function openClientConnections(
       if (!clients.includes(address)) {
         throw new WeirError('WEIR_PROXY_CLIENT_REFUSED', `the proxy is not for ${address}`);
       }
-      const client = clientOf(address);
+      const canonical = canonicalAddress(address) ?? address;
+      const known = clientAt(canonical);
+      const client = known === undefined ? networkOf(canonical) : `name ${known.name}`;
+      const most = known?.connections ?? limits.connectionsPerClient;
       const count = (perClient.get(client) ?? 0) + 1;
-      if (count > limits.connectionsPerClient) {
-        throw new WeirError(
-          'WEIR_SERVER_BUSY',
-          `more than ${limits.connectionsPerClient} connections from ${address}`,
-        );
-      }
+      if (count > most)
+        throw new WeirError('WEIR_SERVER_BUSY', `more than ${most} connections from ${address}`);
       perClient.set(client, count);
       connections.set(socket, { destination, isBusy: false, waiting: [] });
       socket.once('close', () => {
@@ -103,8 +111,7 @@ export function openClientConnections(
 }
 
 /** An IPv6 subscriber has a whole /64 to connect from. */
-function clientOf(address: string): string {
-  const canonical = canonicalAddress(address) ?? address;
+function networkOf(canonical: string): string {
   if (!canonical.includes(':')) return canonical;
   const [before = '', after] = canonical.split('::');
   const left = before === '' ? [] : before.split(':');

@@ -78,9 +78,12 @@ export function createGetService(options: GetOptions): GetService {
   function get(exchange: Exchange): void {
     const { request, res } = exchange;
     if (!cache.isFor(request) || cache.isKnown(request.url)) return decide(exchange);
-    void cache.load(request.url).then(() => {
-      if (!res.destroyed) decide(exchange);
-    });
+    cache
+      .load(request.url)
+      .then(() => {
+        if (!res.destroyed) decide(exchange);
+      })
+      .catch((error: unknown) => fail(exchange, asWeirError(error)));
   }
 
   function decide(exchange: Exchange): void {

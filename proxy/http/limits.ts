@@ -16,6 +16,7 @@ export interface HttpLimits {
   readonly tunnelIdleMs: number;
   /** Open connections of one client: an IPv4 address or an IPv6 /64. */
   readonly connectionsPerClient: number;
+  /** Open connections of each listener. */
   readonly connections: number;
   /** Requests of one connection that wait for the one being served. */
   readonly pipelinedRequests: number;

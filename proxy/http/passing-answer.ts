@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../src/base/clock.ts';
 import type { WeirError } from '../../src/base/errors.ts';
 import type { HeldBody } from '../../src/catalog/responses.ts';
-import type { Operation } from '../../src/store/records.ts';
 import type { CacheStore } from '../record/cache-store.ts';
+import type { KeptOfUrl } from '../record/keeper.ts';
 import type { Recorder, Recording } from '../record/recording.ts';
 import type { AnswerHead } from './answer-head.ts';
 import { decideReuse, requestDirectives } from './cache/reuse.ts';
@@ -127,8 +127,8 @@ export function passAnswer(
     });
   }
 
-  function keeping(kept: Stored, held: HeldBody): readonly Operation[] {
-    if (isOutdated) return [];
+  function keeping(kept: Stored, held: HeldBody): KeptOfUrl | undefined {
+    if (isOutdated) return undefined;
     return cache.keeping(
       cache.withBody(kept, { sizeBytes: held.sizeBytes, bytes: undefined, held, source: held }),
     );

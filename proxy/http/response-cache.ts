@@ -1,5 +1,5 @@
-import type { Operation } from '../../src/store/records.ts';
 import type { CacheStore } from '../record/cache-store.ts';
+import type { KeptOfUrl } from '../record/keeper.ts';
 import type { AnswerHead } from './answer-head.ts';
 import { withoutFields } from './cache/fields.ts';
 import { freshen } from './cache/freshen.ts';
@@ -30,8 +30,8 @@ export interface ResponseCache {
   /** The answer once its body is known. */
   withBody(stored: Stored, body: Pick<Stored, 'sizeBytes' | 'bytes' | 'held' | 'source'>): Stored;
   put(stored: Stored, instead?: Stored): void;
-  /** What to write with a body so that its answer is found again. */
-  keeping(stored: Stored): readonly Operation[];
+  /** What is to be kept of the URL from the moment that the body of `stored` is held. */
+  keeping(stored: Stored): KeptOfUrl;
   /**
    * The origin has said that the answer still holds (RFC 9111 section 4.3.4), in an answer to these
    * request headers. Gives what the client who asked is sent, and what others are, if anything.
@@ -60,10 +60,7 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
   const memory = createResponseMemory(memoryBytes);
 
   function save(url: string): void {
-    store.replace(
-      url,
-      (memory.variants(url) ?? []).flatMap((one) => keptOf(one) ?? []),
-    );
+    store.replace(keptOf(url, memory.variants(url) ?? []));
   }
 
   async function load(url: string): Promise<void> {
@@ -108,12 +105,7 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       const others = (memory.variants(stored.url) ?? []).filter(
         (one) => one.selecting.join() !== stored.selecting.join(),
       );
-      return [
-        store.replacing(
-          stored.url,
-          [stored, ...others].flatMap((one) => keptOf(one) ?? []),
-        ),
-      ];
+      return keptOf(stored.url, [stored, ...others]);
     },
     freshen(stored, requestHeaders, head) {
       const updated = freshen(stored, head, targets);
@@ -140,7 +132,7 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       if (memory.variants(url) === undefined) await load(url);
       const isKept = (memory.variants(url) ?? []).some(({ held }) => held !== undefined);
       memory.forget(url);
-      if (isKept) store.replace(url, []);
+      if (isKept) store.replace({ url, responses: [] });
     },
   };
 }

@@ -9,7 +9,8 @@ import { asWeirError, systemCode, WeirError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
 import { type CacheStore, NO_CACHE_STORE } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
-import { type ClientConnections, openClientConnections } from './connections.ts';
+import type { Announcement } from './announce.ts';
+import { type ClientConnections, type KnownClient, openClientConnections } from './connections.ts';
 import type { DirectSettings } from './direct.ts';
 import { isOwn } from './direct.ts';
 import type { CacheCounts, CacheSettings } from './get.ts';
@@ -29,6 +30,8 @@ export interface HttpProxyOptions {
   readonly transparent?: TransparentOptions;
   /** CIDR ranges of the subscribers; nobody else is served. */
   readonly clients: readonly string[];
+  /** Who is known to have this canonical address. */
+  readonly clientAt?: (address: string) => KnownClient | undefined;
   /** Ports CONNECT may reach: by default 443 alone. An empty list turns CONNECT off. */
   readonly connectPorts?: readonly number[];
   readonly dial: Dial;
@@ -37,6 +40,8 @@ export interface HttpProxyOptions {
   readonly store?: CacheStore;
   readonly cache?: Partial<CacheSettings>;
   readonly page: DirectSettings;
+  /** What origins are told of us and of the client; nothing by default. */
+  readonly announce?: Announcement;
   readonly clock?: Clock;
   readonly log: Log;
   readonly limits?: Partial<HttpLimits>;
@@ -91,11 +96,17 @@ export async function openHttpProxy(options: HttpProxyOptions): Promise<HttpProx
     store: options.store ?? NO_CACHE_STORE,
     cache: { ...DEFAULT_CACHE, ...options.cache },
     page: options.page,
+    announce: options.announce ?? {},
     clock: options.clock ?? systemClock,
     log: options.log,
     limits,
   });
-  const clients = openClientConnections(addressRanges(options.clients), limits, service.request);
+  const clients = openClientConnections(
+    addressRanges(options.clients),
+    limits,
+    options.clientAt ?? (() => undefined),
+    service.request,
+  );
   serve(server, clients, service, () => undefined);
   if (transparentServer) serve(transparentServer, clients, service, transparent.destinationOf);
 

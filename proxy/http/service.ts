@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { canonicalAddress } from '../../src/base/address-ranges.ts';
 import { assert } from '../../src/base/assert.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import type { Dial } from '../../src/base/dial.ts';
@@ -7,6 +8,7 @@ import { asWeirError, WeirError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
+import { type Announcement, announced } from './announce.ts';
 import { answerError, refuseConnection } from './answer.ts';
 import { answerItself, type DirectSettings, isOwn } from './direct.ts';
 import type { Exchange } from './exchange.ts';
@@ -36,6 +38,7 @@ export interface ServiceSettings {
   readonly cache: CacheSettings;
   readonly store: CacheStore;
   readonly page: DirectSettings;
+  readonly announce: Announcement;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: HttpLimits;
@@ -105,11 +108,17 @@ export function createService(settings: ServiceSettings): Service {
     answerError(res, error);
   }
 
-  function pass(exchange: Exchange): void {
-    const { method, framing } = exchange.request;
+  function pass({ req, res, ...asked }: Exchange): void {
+    const request = announced(asked.request, settings.announce, req.httpVersion, addressOf(req.socket));
+    const exchange = { request, req, res };
+    const { method, framing } = request;
     const isRead = framing.kind === 'none' && (method === 'GET' || method === 'HEAD');
-    if (isRead) reader.get(exchange);
-    else forwarder.forward(exchange);
+    try {
+      if (isRead) reader.get(exchange);
+      else forwarder.forward(exchange);
+    } catch (error) {
+      fail(exchange, asWeirError(error));
+    }
   }
 
   /** What to believe of an intercepted request. */
@@ -169,6 +178,10 @@ export function createService(settings: ServiceSettings): Service {
     cacheCounts: reader.counts,
     close: () => connections.close(),
   };
+}
+
+function addressOf({ remoteAddress = '' }: Socket): string {
+  return canonicalAddress(remoteAddress) ?? remoteAddress;
 }
 
 function receivedFrom(req: IncomingMessage): Parameters<typeof readRequest>[0] {

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { HeldBody, KeptResponse } from '../../src/catalog/responses.ts';
 import { MAX_VARIANTS } from '../../src/catalog/responses.ts';
+import type { KeptOfUrl } from '../record/keeper.ts';
 import { type Judgement, judge } from './cache/judge.ts';
 import type { CacheableResponse } from './cache/response.ts';
 import { isSelected, type Selecting } from './cache/vary.ts';
@@ -101,17 +102,12 @@ export function createResponseMemory(maxBytes: number): ResponseMemory {
   };
 }
 
-/** As the store keeps it; undefined for one that only memory has. */
-export function keptOf({
-  status,
-  reason,
-  headers,
-  selecting,
-  requestMs,
-  responseMs,
-  held,
-}: Stored): KeptResponse | undefined {
-  return held && { status, reason, headers, selecting, requestMs, responseMs, body: held };
+/** As the store keeps them: those whose bodies it holds. */
+export function keptOf(url: string, variants: readonly Stored[]): KeptOfUrl {
+  const responses = variants.flatMap(({ status, reason, headers, selecting, requestMs, responseMs, held }) =>
+    held === undefined ? [] : { status, reason, headers, selecting, requestMs, responseMs, body: held },
+  );
+  return { url, responses };
 }
 
 export function storedOf(url: string, { body, ...kept }: KeptResponse, targets: readonly string[]): Stored {

@@ -72,12 +72,18 @@ export async function runUpgrade(
 ): Promise<WeirError | undefined> {
   // The close that follows an error is where it is dealt with.
   client.on('error', () => {});
+  let upstream: Socket | undefined;
+  // A client that is gone holds none of its connections any more, so neither may it hold one of ours.
+  const abandon = (): void => void upstream?.destroy();
+  client.once('close', abandon);
   try {
     const request = await believed;
     const { host, port } = request.origin;
-    const upstream = await dial(host, port, { allowHalfOpen: true });
+    upstream = await dial(host, port, { allowHalfOpen: true });
     upstream.on('error', () => {});
+    if (client.destroyed) abandon();
     const answer = await ask(upstream, request, limits.originIdleMs);
+    client.off('close', abandon);
     if (answer.switched === undefined) await passAnswer(req, answer.message, client);
     else {
       client.write(switchingHead(answer.message.rawHeaders), 'latin1');
@@ -87,6 +93,7 @@ export async function runUpgrade(
     }
     return undefined;
   } catch (cause) {
+    upstream?.destroy();
     const error = upstreamError(cause);
     refuseConnection(client, error);
     return error;
@@ -119,7 +126,6 @@ function ask(socket: Socket, request: ForwardRequest, idleMs: number): Promise<A
     asked.on('response', (message) => resolve({ message, switched: undefined }));
     asked.on('upgrade', (message, _socket, switched) => {
       if (message.headers.upgrade?.toLowerCase() === 'websocket') return resolve({ message, switched });
-      socket.destroy();
       reject(new WeirError('WEIR_PROXY_UPSTREAM', 'the origin switched to another protocol than asked'));
     });
     asked.on('error', reject);
@@ -139,8 +145,11 @@ async function passAnswer(req: IncomingMessage, answer: IncomingMessage, client:
   const { statusCode, rawHeaders } = answer;
   assert(statusCode !== undefined, 'an answer has a status');
   if (valuesOf(rawHeaders, 'transfer-encoding').some((coding) => coding.toLowerCase() !== 'chunked')) {
-    answer.destroy();
     throw new WeirError('WEIR_PROXY_UPSTREAM', 'the origin answered in an unclear Transfer-Encoding');
+  }
+  if (client.destroyed) {
+    answer.destroy();
+    return;
   }
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;

@@ -1,19 +1,16 @@
 import { asWeirError, WeirError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
-import type { Catalog } from '../../src/catalog/catalog.ts';
 import type { HeldBody, KeptResponse } from '../../src/catalog/responses.ts';
 import type { PortionList } from '../../src/content/portion-list.ts';
-import type { Operation } from '../../src/store/records.ts';
+import type { Keeper, KeptOfUrl } from './keeper.ts';
 import type { DurablePart } from './recording.ts';
 
 /** What an HTTP cache has of the store: the answers it kept, and their bodies. */
 export interface CacheStore {
   /** Never rejects: what cannot be read is not kept. */
   find(url: string): Promise<readonly KeptResponse[]>;
-  /** For the recorder to write with a body: these, and no others, are kept of the URL. */
-  replacing(url: string, responses: readonly KeptResponse[]): Operation;
-  /** Writes that by itself, later. */
-  replace(url: string, responses: readonly KeptResponse[]): void;
+  /** Later these, and no others, are kept of the URL. */
+  replace(kept: KeptOfUrl): void;
   /**
    * The bytes from `fromByte` to before `toByte`, in order. Throws WEIR_CONTENT_MISSING when they
    * are no longer all there: never other bytes, never fewer without saying so.
@@ -26,19 +23,17 @@ export interface CacheStore {
 /** Read from the store at once: few large reads cost a third of many small ones. */
 const READ_BYTES = 1024 * 1024;
 
-export function openCacheStore(catalog: Catalog, log: Log): CacheStore {
+export function openCacheStore(keeper: Keeper, log: Log): CacheStore {
   function note(url: string): (error: unknown) => void {
     return (error) => log.warn('proxy.cache.store', { url, reason: asWeirError(error).message });
   }
 
   async function* readPortions(
-    scopeNumber: number,
+    scope: number,
     portions: PortionList,
     fromByte: number,
     toByte: number,
   ): AsyncIterable<Uint8Array> {
-    const scope = catalog.scopeOf(scopeNumber);
-    if (scope === undefined) throw missing();
     let offset = 0;
     let index = 0;
     for (; offset + portions.lengthBytes(index) <= fromByte; index++) offset += portions.lengthBytes(index);
@@ -48,7 +43,7 @@ export function openCacheStore(catalog: Catalog, log: Log): CacheStore {
         ids.push(portions.id(index));
         bytes += portions.lengthBytes(index);
       }
-      for (const portion of await catalog.contents.uncheckedPortions(scope, ids)) {
+      for (const portion of await keeper.readPortions(scope, ids)) {
         if (portion === undefined) throw missing();
         yield portion.subarray(Math.max(0, fromByte - offset), Math.min(portion.length, toByte - offset));
         offset += portion.length;
@@ -59,20 +54,17 @@ export function openCacheStore(catalog: Catalog, log: Log): CacheStore {
   return {
     async find(url) {
       try {
-        return await catalog.responses.find(url);
+        return await keeper.find(url);
       } catch (error) {
         note(url)(error);
         return [];
       }
     },
-    replacing: (url, responses) => catalog.responses.replace(url, responses),
-    replace(url, responses) {
-      catalog.records.write([catalog.responses.replace(url, responses)]).catch(note(url));
+    replace(kept) {
+      keeper.replace(kept).catch(note(kept.url));
     },
     async *read(body, fromByte, toByte) {
-      const scope = catalog.scopeOf(body.scope);
-      const [portions] =
-        scope === undefined ? [] : await catalog.contents.portionsOf(scope, 'file', [body.contentId]);
+      const portions = await keeper.portionsOf(body);
       if (portions?.sizeBytes !== body.sizeBytes) throw missing();
       yield* readPortions(body.scope, portions, fromByte, toByte);
     },
@@ -83,9 +75,6 @@ export function openCacheStore(catalog: Catalog, log: Log): CacheStore {
 /** For a proxy that keeps nothing but what its memory holds. */
 export const NO_CACHE_STORE: CacheStore = {
   find: async () => [],
-  replacing() {
-    throw missing();
-  },
   replace: () => {},
   // biome-ignore lint/correctness/useYield: there is nothing to give
   async *read() {

@@ -2,7 +2,7 @@ import { domainToASCII } from 'node:url';
 import { canonicalAddress } from '../../src/base/address-ranges.ts';
 import { assert } from '../../src/base/assert.ts';
 import type { Protocol } from '../../src/catalog/consent.ts';
-import type { Subscriber } from '../../src/catalog/subscribers.ts';
+import type { KnownSubscriber } from './keeper.ts';
 
 /** Which bodies are recorded. An exclusion is stronger than an inclusion; an empty list rules nothing. */
 export interface RecordingSettings {
@@ -52,7 +52,7 @@ export function countRefusals(): Record<Refusal, number> {
 /** Gives the reason against recording, or undefined when there is none. Pure. */
 export interface RecordingPolicy {
   /** Before a body passes. */
-  refusal(candidate: Candidate, subscriber: Subscriber | undefined): Refusal | undefined;
+  refusal(candidate: Candidate, subscriber: KnownSubscriber | undefined): Refusal | undefined;
   /** At the end of a body that announced no size. */
   refusalOfSize(sizeBytes: number): Refusal | undefined;
 }

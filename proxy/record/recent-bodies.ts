@@ -1,4 +1,3 @@
-import type { Scope } from '../../src/catalog/scope.ts';
 import type { Identifier, Level } from '../../src/content/identifier.ts';
 import type { Passing } from './recording.ts';
 
@@ -8,11 +7,11 @@ import type { Passing } from './recording.ts';
  */
 export interface RecentBodies {
   /** The body of this content recorded from this URL. */
-  find(scope: Scope, passing: Passing, contentId: Uint8Array): RecentBody | undefined;
+  find(scope: number, passing: Passing, contentId: Uint8Array): RecentBody | undefined;
   /** The body whose length and strong validator (RFC 9110 section 8.8) are those that pass now. */
-  findByValidator(scope: Scope, passing: Passing): RecentBody | undefined;
-  remember(scope: Scope, passing: Passing, body: RecentBody): void;
-  forget(scope: Scope, passing: Passing): void;
+  findByValidator(scope: number, passing: Passing): RecentBody | undefined;
+  remember(scope: number, passing: Passing, body: RecentBody): void;
+  forget(scope: number, passing: Passing): void;
 }
 
 export interface RecentBody {
@@ -61,6 +60,6 @@ function validatorOf({ etag, lastModified }: Passing): string | undefined {
   return etag !== undefined && !etag.startsWith('W/') ? `"${etag}` : lastModified;
 }
 
-function keyOf(scope: Scope, { url }: Passing): string {
-  return `${scope.number} ${url}`;
+function keyOf(scope: number, { url }: Passing): string {
+  return `${scope} ${url}`;
 }

@@ -2,14 +2,13 @@ import type { Clock } from '../../src/base/clock.ts';
 import { asWeirError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
 import type { Random } from '../../src/base/random.ts';
-import type { Catalog } from '../../src/catalog/catalog.ts';
 import type { Portion } from '../../src/catalog/contents.ts';
 import type { HeldBody } from '../../src/catalog/responses.ts';
-import type { Scope } from '../../src/catalog/scope.ts';
 import { contentIdHasher } from '../../src/content/content-id.ts';
 import { fingerprintHasher } from '../../src/content/fingerprint.ts';
 import { identifierOfFile } from '../../src/content/identifier.ts';
 import { portionListBuilder } from '../../src/content/portion-list.ts';
+import { type Keeper, NOBODYS_SCOPE } from './keeper.ts';
 import { countRefusals, type RecordingPolicy, type Refusal } from './policy.ts';
 import { createPortionCutter, type PortionCutter } from './portion-cutter.ts';
 import { createRecentBodies, type RecentBodies } from './recent-bodies.ts';
@@ -17,7 +16,7 @@ import type { Passing, Recorder, Recording } from './recording.ts';
 import { createWitnessKey, type WitnessKey } from './witness.ts';
 
 export interface RecorderOptions {
-  readonly catalog: Catalog;
+  readonly keeper: Keeper;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -102,40 +101,40 @@ export function createRecorder(options: RecorderOptions): StoringRecorder {
 }
 
 /** Whose content the body becomes: the subscriber's it passes to, else the cache's if it keeps it. */
-function scopeFor({ catalog, policy, stats }: Shared, passing: Passing): Scope | undefined {
+function scopeFor({ keeper, policy, stats }: Shared, passing: Passing): number | undefined {
   const { clientAddress, url, mediaType, sizeBytes, keep } = passing;
-  const subscriber = catalog.subscribers.byAddress(clientAddress.replace(/^::ffff:/, ''));
+  const subscriber = keeper.subscriberAt(clientAddress.replace(/^::ffff:/, ''));
   const refusal = policy.refusal({ protocol: 'http', url, mediaType, sizeBytes }, subscriber);
-  if (refusal === undefined) return subscriber?.scope;
+  if (refusal === undefined) return subscriber?.number;
   stats.refused[refusal]++;
   if (keep === undefined || sizeBytes === 0 || refusal === 'tooLarge') return undefined;
-  return catalog.cacheScope;
+  return NOBODYS_SCOPE;
 }
 
 /** Whether nothing is left to do for a body from the cache. */
 function isHeld(
-  { recent, catalog }: Shared,
-  scope: Scope,
+  { recent, keeper }: Shared,
+  scope: number,
   passing: Passing,
   held: NonNullable<Passing['held']>,
 ): boolean {
-  if (held.scope === scope.number) return true;
+  if (held.scope === scope) return true;
   const known = held.contentId && recent.find(scope, passing, held.contentId);
-  return known !== undefined && catalog.contents.isHeld(scope, known);
+  return known !== undefined && keeper.isHeld(scope, known);
 }
 
 /** For a body that its validators say was recorded: only checks that they are right. */
-function recognise(shared: Shared, scope: Scope, passing: Passing): Recording | undefined {
-  const { stats, recent, catalog } = shared;
+function recognise(shared: Shared, scope: number, passing: Passing): Recording | undefined {
+  const { stats, recent, keeper } = shared;
   const known = recent.findByValidator(scope, passing);
-  if (known === undefined || !catalog.contents.isHeld(scope, known)) return undefined;
-  const body = { scope: scope.number, contentId: known.contentId, sizeBytes: known.sizeBytes };
+  if (known === undefined || !keeper.isHeld(scope, known)) return undefined;
+  const body = { scope, contentId: known.contentId, sizeBytes: known.sizeBytes };
   const witness = shared.witnessKey.start(known.nonce);
 
   async function keep(): Promise<HeldBody | undefined> {
-    const operations = passing.keep?.(body) ?? [];
+    const kept = passing.keep?.(body);
     try {
-      if (operations.length > 0) await catalog.records.write(operations);
+      if (kept !== undefined) await keeper.replace(kept);
       return body;
     } catch (error) {
       shared.log.warn('proxy.capture.dropped', { url: passing.url, reason: asWeirError(error).message });
@@ -144,7 +143,7 @@ function recognise(shared: Shared, scope: Scope, passing: Passing): Recording | 
   }
 
   return {
-    durable: { scope: scope.number, sizeBytes: 0, isLost: true, portions: () => NO_PORTIONS },
+    durable: { scope, sizeBytes: 0, isLost: true, portions: () => NO_PORTIONS },
     write: (chunk) => witness.update(chunk),
     finish() {
       if (witness.digest().equals(known.witness)) {
@@ -161,7 +160,7 @@ function recognise(shared: Shared, scope: Scope, passing: Passing): Recording | 
   };
 }
 
-function record(shared: Shared, scope: Scope, passing: Passing): Recording {
+function record(shared: Shared, scope: number, passing: Passing): Recording {
   const { stats, policy } = shared;
   const nonce = shared.witnessKey.newNonce();
   const witness = shared.witnessKey.start(nonce);
@@ -203,8 +202,8 @@ function record(shared: Shared, scope: Scope, passing: Passing): Recording {
     const object = { level: 'file' as const, contentId, sizeBytes, identifier, isProved: false };
     const { url, etag, lastModified, keep } = passing;
     const capture = { url, contentId, sizeBytes, etag, lastModified, timeMs: shared.clock.wallMs() };
-    const body = { scope: scope.number, contentId, sizeBytes };
-    const { wasWanted } = await shared.catalog.captures.record(
+    const body = { scope, contentId, sizeBytes };
+    const { wasWanted } = await shared.keeper.record(
       scope,
       { ...object, portions: portions.list() },
       capture,
@@ -219,7 +218,7 @@ function record(shared: Shared, scope: Scope, passing: Passing): Recording {
 
   return {
     durable: {
-      scope: scope.number,
+      scope,
       get sizeBytes() {
         return queue.durableBytes;
       },
@@ -279,7 +278,7 @@ interface BodyQueue {
 /** `giveUp` is called when a bound is passed or the store fails; it calls `stop`. */
 function createBodyQueue(
   shared: Shared,
-  scope: Scope,
+  scope: number,
   giveUp: (error?: unknown) => void,
   onProgress: () => void = () => {},
 ): BodyQueue {
@@ -291,7 +290,7 @@ function createBodyQueue(
 
   /** Async, so that a store that throws is a store that rejects. */
   async function store(portions: Portion[]): Promise<void> {
-    if (!isStopped) await shared.catalog.contents.putPortions(scope, portions, 'passing');
+    if (!isStopped) await shared.keeper.putPortions(scope, portions);
   }
 
   function count(nowHeldBytes: number): void {

@@ -1,6 +1,6 @@
 import type { HeldBody } from '../../src/catalog/responses.ts';
 import type { PortionList } from '../../src/content/portion-list.ts';
-import type { Operation } from '../../src/store/records.ts';
+import type { KeptOfUrl } from './keeper.ts';
 
 /**
  * What the proxy and the taps hand to the recorder. Nothing here throws or waits: recording runs
@@ -29,9 +29,9 @@ export interface Passing {
   readonly held?: { readonly scope: number; readonly contentId?: Uint8Array };
   /**
    * Given by a cache that keeps the answer: the body is then recorded although it passes to no
-   * subscriber, and what this returns is written in the same group.
+   * subscriber, and what this gives is kept from the same moment on.
    */
-  readonly keep?: (body: HeldBody) => readonly Operation[];
+  readonly keep?: (body: HeldBody) => KeptOfUrl | undefined;
   /** Called each time `Recording.durable` has changed. */
   readonly onProgress?: () => void;
 }

@@ -1,18 +1,21 @@
 import { join } from 'node:path';
 import { openServerIdentity } from '../../backup/server/identity.ts';
 import { openBackupServer } from '../../backup/server/server.ts';
+import { openDestinationReader } from '../../proxy/http/original-destination.ts';
 import { type HttpProxy, openHttpProxy } from '../../proxy/http/server.ts';
 import { openCacheStore } from '../../proxy/record/cache-store.ts';
+import { catalogKeeper, type Keeper } from '../../proxy/record/keeper.ts';
 import { recordingPolicy } from '../../proxy/record/policy.ts';
 import { createRecorder } from '../../proxy/record/recorder.ts';
 import type { Recorder } from '../../proxy/record/recording.ts';
 import { systemClock } from '../base/clock.ts';
 import { type Closers, createClosers } from '../base/closers.ts';
-import { createDial } from '../base/dial.ts';
+import { createDialer } from '../base/dial.ts';
 import { systemFiles } from '../base/files.ts';
 import type { Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { type Catalog, openCatalog } from '../catalog/catalog.ts';
+import type { Subscriber } from '../catalog/subscribers.ts';
 import { createOperator, type Operator } from '../console/operator.ts';
 import { openConsole } from '../console/server.ts';
 import type { ByteStore } from '../store/byte-store.ts';
@@ -20,6 +23,7 @@ import { openEmbeddedByteStore } from '../store/embedded/byte-store.ts';
 import { openEmbeddedRecords } from '../store/embedded/records.ts';
 import type { Records } from '../store/records.ts';
 import type { Config } from './config.ts';
+import { transparentListen } from './config-schema.ts';
 import { operatorToken } from './operator-token.ts';
 import { VERSION } from './version.ts';
 
@@ -64,13 +68,14 @@ async function openRoles(
   const identity = await openServerIdentity(systemFiles, dataDirectory);
   const catalog = await openCatalog(records, bytes, systemClock, systemRandom);
   const policy = recordingPolicy(config.proxy.record);
-  const recorder = createRecorder({ catalog, clock: systemClock, random: systemRandom, log, policy });
+  const keeper = catalogKeeper(catalog);
+  const recorder = createRecorder({ keeper, clock: systemClock, random: systemRandom, log, policy });
   closers.defer(() => recorder.settle());
   const addresses: { proxy?: ListenAddress; backup?: ListenAddress; console?: ListenAddress } = {};
   const stats: Record<string, () => unknown> = { bytes: () => bytes.stats(), recorder: () => recorder.stats };
 
   if (roles.includes('proxy')) {
-    const proxy = await openProxy(config, log, catalog, recorder);
+    const proxy = await openProxy(config, log, catalog, keeper, recorder);
     closers.defer(() => proxy.close());
     addresses.proxy = { host: config.proxy.host, port: proxy.address.port };
     stats['proxy'] = () => proxy.stats();
@@ -91,7 +96,11 @@ async function openRoles(
   }
   const { publicHost: host, publicPort } = config.backup;
   const port = publicPort ?? addresses.backup?.port ?? config.backup.port;
-  const operator = createOperator(catalog, { host, port, pin: identity.pin });
+  const operator = createOperator(
+    catalog,
+    { host, port, pin: identity.pin },
+    { http: config.proxy.record.newSubscribers },
+  );
   if (roles.includes('console')) {
     const token = await operatorToken(dataDirectory);
     const readStats = () => Object.fromEntries(Object.entries(stats).map(([role, read]) => [role, read()]));
@@ -128,31 +137,53 @@ async function openStores(
   return { bytes, records };
 }
 
-function openProxy(config: Config, log: Log, catalog: Catalog, recorder: Recorder): Promise<HttpProxy> {
-  const { clients, connectPorts, connections, connectionsPerClient, cache, page } = config.proxy;
-  const { publicHost, publicPort, port } = config.proxy;
+async function openProxy(
+  config: Config,
+  log: Log,
+  catalog: Catalog,
+  keeper: Keeper,
+  recorder: Recorder,
+): Promise<HttpProxy> {
+  const { clients, connectPorts, connections, connectionsPerClient, page, transparent } = config.proxy;
+  const { publicHost, publicPort, port, via, forwarded } = config.proxy;
   const publicAddress = publicHost && { host: publicHost, port: publicPort ?? port };
-  const { enabled: isEnabled, ...cacheSettings } = cache;
+  const { enabled: isEnabled, ...cache } = config.proxy.cache;
+  const { dial, addressesOf } = createDialer({ allow: config.dial.allow });
   return openHttpProxy({
     listen: config.proxy,
+    ...(transparent && {
+      transparent: {
+        listen: transparentListen(transparent),
+        destinationOf: await openDestinationReader(transparent.via),
+        addressesOf,
+      },
+    }),
     clients,
+    clientAt: keeper.subscriberAt,
     connectPorts,
     limits: { connections, connectionsPerClient },
-    dial: createDial({ allow: config.dial.allow }),
+    dial,
     recorder,
-    store: openCacheStore(catalog, log),
-    cache: { isEnabled, ...cacheSettings },
+    store: openCacheStore(keeper, log),
+    cache: { isEnabled, ...cache },
     page: {
-      site: { version: VERSION, ...page, ...(publicAddress && { publicAddress }) },
+      site: { version: VERSION, retention: RETENTION, ...page, ...(publicAddress && { publicAddress }) },
       subscriberAt(address) {
         const subscriber = catalog.subscribers.byAddress(address);
-        return (
-          subscriber && { name: subscriber.name, isRecorded: subscriber.consents.http?.isGiven === true }
-        );
+        return subscriber && { name: subscriber.name, isRecorded: isRecorded(config, subscriber) };
       },
     },
+    announce: { via, forwarded },
     log,
   });
+}
+
+/** For the page, where the provider has not written a sentence of its own. */
+const RETENTION =
+  'Until its room is needed: what is worth least goes first, and nothing goes that a backup refers to.';
+
+function isRecorded({ proxy }: Config, { isSuspended, consents }: Subscriber): boolean {
+  return proxy.record.enabled && !isSuspended && consents.http?.isGiven === true;
 }
 
 interface ListenAddress {

@@ -3,8 +3,8 @@ import { CONTENT_ID_BYTES } from '../content/content-id.ts';
 
 /**
  * Which contents a fingerprint may stand for: a multimap in memory from 64-bit keys to 32-byte
- * content ids with a byte of flags. Entries are numbered from 0 in the order they come (ordinals)
- * and are never removed.
+ * content ids with a byte of flags and a count. Entries are numbered (ordinals); the number of one
+ * that was removed is given again.
  *
  * Keys are keyed hashes of fingerprints, so their bits are uniform and nobody without the scope's
  * key can choose where one falls. Anyone can make contents of one fingerprint, though: a key
@@ -19,10 +19,17 @@ export interface CandidateTable {
   add(hi: number, lo: number, contentId: Uint8Array, flags: number): number | undefined;
   /** Puts the ordinals under the key into `found`, which holds MAX_CANDIDATES; returns how many. */
   find(hi: number, lo: number, found: Uint32Array): number;
-  /** A view, valid for good. */
+  /** Takes the entry out; its ordinal is free from then on. */
+  remove(hi: number, lo: number, ordinal: number): void;
+  /** A view, valid until the entry is removed. */
   contentId(ordinal: number): Uint8Array;
   flags(ordinal: number): number;
   setFlags(ordinal: number, flags: number): void;
+  /** How many objects list this content as a portion. One that has reached MAX_LISTINGS stays there. */
+  listings(ordinal: number): number;
+  addListing(ordinal: number): void;
+  /** Returns how many are left. */
+  dropListing(ordinal: number): number;
   readonly entries: number;
   readonly sizeBytes: number;
   /** Slots that the slowest lookup of a key visits. Looks at every slot: for tests. */
@@ -32,10 +39,11 @@ export interface CandidateTable {
 /** Bit 0 of the flags: possession of the content was proved. */
 export const PROVED = 1;
 export const MAX_CANDIDATES = 64;
+const MAX_LISTINGS = 65_535;
 
 /**
  * The table is cut into parts by the first bits of a hash of the key, and each doubles by itself:
- * on the way to 10 million entries the longest `add` took 7-24 ms. An entry takes 53 bytes there, and
+ * on the way to 10 million entries the longest `add` took 7-24 ms. An entry takes 55 bytes there, and
  * 2-3 M hits or misses are looked up a second.
  */
 const PART_BITS = 8;
@@ -47,11 +55,12 @@ export function createCandidateTable(): CandidateTable {
   const parts = Array.from({ length: 1 << PART_BITS }, () => createPart(FIRST_SLOTS));
   const pages: Page[] = [];
   const scratch = new Uint32Array(MAX_CANDIDATES);
-  let entries = 0;
+  const free: number[] = [];
+  let ordinals = 0;
   let slotBytes = parts.length * partBytes(FIRST_SLOTS);
 
   function pageOf(ordinal: number): Page {
-    assert(ordinal >= 0 && ordinal < entries, `the ordinal ${ordinal} of ${entries}`);
+    assert(ordinal >= 0 && ordinal < ordinals, `the ordinal ${ordinal} of ${ordinals}`);
     return at(pages, ordinal >>> PAGE_BITS);
   }
 
@@ -61,12 +70,12 @@ export function createCandidateTable(): CandidateTable {
   }
 
   function append(contentId: Uint8Array, flags: number): number {
-    if (entries >>> PAGE_BITS === pages.length) pages.push(createPage());
-    const ordinal = entries;
-    entries += 1;
+    const ordinal = free.pop() ?? ordinals++;
+    if (ordinal >>> PAGE_BITS === pages.length) pages.push(createPage());
     const page = pageOf(ordinal);
     page.ids.set(contentId, (ordinal & PAGE_MASK) * CONTENT_ID_BYTES);
     page.flags[ordinal & PAGE_MASK] = flags;
+    page.listings[ordinal & PAGE_MASK] = 0;
     return ordinal;
   }
 
@@ -97,25 +106,43 @@ export function createCandidateTable(): CandidateTable {
       const hash = hashOf(hi, lo);
       return findIn(at(parts, hash >>> (32 - PART_BITS)), hash, hi, lo, found);
     },
+    remove(hi, lo, ordinal) {
+      const hash = hashOf(hi, lo);
+      removeFrom(at(parts, hash >>> (32 - PART_BITS)), hash, ordinal);
+      free.push(ordinal);
+    },
     contentId: idOf,
     flags: (ordinal) => at(pageOf(ordinal).flags, ordinal & PAGE_MASK),
     setFlags(ordinal, flags) {
       pageOf(ordinal).flags[ordinal & PAGE_MASK] = flags;
     },
+    listings: (ordinal) => at(pageOf(ordinal).listings, ordinal & PAGE_MASK),
+    addListing(ordinal) {
+      const { listings } = pageOf(ordinal);
+      listings[ordinal & PAGE_MASK] = Math.min(at(listings, ordinal & PAGE_MASK) + 1, MAX_LISTINGS);
+    },
+    dropListing(ordinal) {
+      const { listings } = pageOf(ordinal);
+      const before = at(listings, ordinal & PAGE_MASK);
+      assert(before > 0, 'what is dropped was listed');
+      if (before < MAX_LISTINGS) listings[ordinal & PAGE_MASK] = before - 1;
+      return at(listings, ordinal & PAGE_MASK);
+    },
     get entries() {
-      return entries;
+      return ordinals - free.length;
     },
     get sizeBytes() {
-      return slotBytes + pages.length * PAGE_ENTRIES * (CONTENT_ID_BYTES + 1);
+      return slotBytes + pages.length * PAGE_ENTRIES * (CONTENT_ID_BYTES + 3);
     },
     longestProbe: () => parts.reduce((longest, part) => Math.max(longest, longestProbe(part)), 0),
   };
 }
 
-/** Content ids and flags by ordinal. Pages stay where they are, so views of them stay valid. */
+/** Content ids, flags and counts by ordinal. Pages stay where they are, so views of them stay valid. */
 interface Page {
   readonly ids: Uint8Array;
   readonly flags: Uint8Array;
+  readonly listings: Uint16Array;
 }
 
 const PAGE_BITS = 16;
@@ -123,7 +150,11 @@ const PAGE_ENTRIES = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_ENTRIES - 1;
 
 function createPage(): Page {
-  return { ids: new Uint8Array(PAGE_ENTRIES * CONTENT_ID_BYTES), flags: new Uint8Array(PAGE_ENTRIES) };
+  return {
+    ids: new Uint8Array(PAGE_ENTRIES * CONTENT_ID_BYTES),
+    flags: new Uint8Array(PAGE_ENTRIES),
+    listings: new Uint16Array(PAGE_ENTRIES),
+  };
 }
 
 /** Open addressing with linear probing: three words a slot, `hi`, `lo` and ordinal + 1, 0 if free. */
@@ -174,6 +205,23 @@ function insert(part: Part, hash: number, hi: number, lo: number, ordinal: numbe
   slots[word + 1] = lo;
   slots[word + 2] = ordinal + 1;
   part.entries += 1;
+}
+
+/** Moves later slots of the run back, so that no search ends early at the gap (Knuth 6.4, algorithm R). */
+function removeFrom(part: Part, hash: number, ordinal: number): void {
+  const { slots, mask } = part;
+  let gap = hash & mask;
+  for (; slots[gap * SLOT_WORDS + 2] !== ordinal + 1; gap = (gap + 1) & mask)
+    assert(slots[gap * SLOT_WORDS + 2] !== 0, `the ordinal ${ordinal} is not under its key`);
+  for (let slot = (gap + 1) & mask; slots[slot * SLOT_WORDS + 2] !== 0; slot = (slot + 1) & mask) {
+    const word = slot * SLOT_WORDS;
+    const home = hashOf(at(slots, word), at(slots, word + 1)) & mask;
+    if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
+    slots.copyWithin(gap * SLOT_WORDS, word, word + SLOT_WORDS);
+    gap = slot;
+  }
+  slots.fill(0, gap * SLOT_WORDS, (gap + 1) * SLOT_WORDS);
+  part.entries -= 1;
 }
 
 function double(part: Part): void {

@@ -5,6 +5,7 @@ import { enrolDevice } from '../../backup/agent/enrol.ts';
 import type { Enrolment } from '../../backup/agent/session.ts';
 import { openServerIdentity } from '../../backup/server/identity.ts';
 import { openBackupServer } from '../../backup/server/server.ts';
+import { catalogKeeper } from '../../proxy/record/keeper.ts';
 import { recordingPolicy } from '../../proxy/record/policy.ts';
 import { createRecorder } from '../../proxy/record/recorder.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -70,7 +71,11 @@ export async function openProvider(
   const opened = await openCatalog(records, bytes, systemClock, systemRandom);
   const catalog = { ...opened, contents: watched(opened.contents, watching) };
   const parts = { catalog, clock: systemClock, random, log: silentLog };
-  const recorder = createRecorder({ ...parts, policy: recordingPolicy(RECORD_ALL) });
+  const recorder = createRecorder({
+    ...parts,
+    keeper: catalogKeeper(catalog),
+    policy: recordingPolicy(RECORD_ALL),
+  });
   closers.defer(() => recorder.settle());
   const server = await openBackupServer({ ...parts, listen: { host: '127.0.0.1', port }, identity });
   closers.defer(() => server.close());

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { openHttpProxy } from '../../proxy/http/server.ts';
+import { catalogKeeper } from '../../proxy/record/keeper.ts';
 import { recordingPolicy } from '../../proxy/record/policy.ts';
 import { createRecorder } from '../../proxy/record/recorder.ts';
 import type { Recorder } from '../../proxy/record/recording.ts';
@@ -181,7 +182,7 @@ async function openStoringRecorder(directory: string) {
   const records = await openEmbeddedRecords({ path: join(directory, 'records.sqlite'), log: silentLog });
   const catalog = await openCatalog(records, bytes, systemClock, systemRandom);
   await catalog.subscribers.add('bench', [HOST]);
-  const parts = { catalog, clock: systemClock, random: systemRandom, log: silentLog };
+  const parts = { keeper: catalogKeeper(catalog), clock: systemClock, random: systemRandom, log: silentLog };
   const { record } = parseConfig('', 'the bench').proxy;
   return createRecorder({ ...parts, policy: recordingPolicy(record) });
 }

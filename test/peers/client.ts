@@ -26,6 +26,6 @@ export async function openWorkplace(environment: Readonly<Record<string, string>
       const { stdout } = await run(program, args, { ...options, encoding: 'buffer' });
       return stdout;
     },
-    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 5 }),
   };
 }

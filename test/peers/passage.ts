@@ -1,17 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import type { Context } from 'mocha';
-import { openCacheStore } from '../../proxy/record/cache-store.ts';
-import { recordingPolicy } from '../../proxy/record/policy.ts';
-import { createRecorder } from '../../proxy/record/recorder.ts';
-import { systemClock } from '../../src/base/clock.ts';
 import { createClosers } from '../../src/base/closers.ts';
 import { createDial } from '../../src/base/dial.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { systemRandom } from '../../src/base/random.ts';
 import { EMBEDDED, openTestCatalog } from '../catalog/opened-catalog.ts';
+import { keptIn } from '../proxy/http/caching/stage.ts';
 import { httpOrigin, testProxy } from '../proxy/http/harness.ts';
-import { RECORD_ALL } from '../proxy/record/record-all.ts';
 
 /** Weir between a client, who is a subscriber at 127.0.0.1, and an origin that keeps count. */
 export interface Passage extends AsyncDisposable {
@@ -39,9 +33,8 @@ export async function openPassage(answer: Answer, options: PassageOptions = {}):
   const { catalog, remove } = await openTestCatalog(EMBEDDED);
   closers.defer(remove);
   const { scope } = await catalog.subscribers.add('peer', ['127.0.0.1']);
-  const parts = { catalog, clock: systemClock, random: systemRandom, log: silentLog };
-  const recorder = createRecorder({ ...parts, policy: recordingPolicy(RECORD_ALL) });
-  closers.defer(() => recorder.settle());
+  const kept = keptIn(catalog);
+  closers.defer(() => kept.recorder.settle());
   const asked: string[] = [];
   const origin = await httpOrigin((req, res) => {
     asked.push(`${req.method} ${req.url}`);
@@ -51,8 +44,7 @@ export async function openPassage(answer: Answer, options: PassageOptions = {}):
   const dial = createDial({ allow: ['127.0.0.0/8', '::1'] });
   const { names = [], connectPorts = [] } = options;
   const proxy = await testProxy({
-    recorder,
-    store: openCacheStore(catalog, silentLog),
+    ...kept,
     connectPorts,
     dial: (host, ...rest) => dial(names.includes(host) ? '127.0.0.1' : host, ...rest),
   });
@@ -63,7 +55,7 @@ export async function openPassage(answer: Answer, options: PassageOptions = {}):
     url: (path) => `http://127.0.0.1:${origin.port}${path}`,
     asked,
     async recorded(url) {
-      await recorder.settle();
+      await kept.recorder.settle();
       const capture = await catalog.captures.lookUp(scope, url);
       return capture && Buffer.from(capture.contentId).toString('hex');
     },

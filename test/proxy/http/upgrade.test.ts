@@ -146,6 +146,16 @@ describe('upgrades through the HTTP proxy', () => {
     expect(proxy.stats().tunnels).to.equal(0);
   });
 
+  it('are given up when the client goes before the origin has answered', async () => {
+    await using origin = await scripted('');
+    await using proxy = await testProxy();
+    const client = rawClient(proxy.port, handshake(origin));
+    await eventually(() => origin.received() !== '', 'asked');
+    client.socket.resetAndDestroy();
+    await eventually(() => origin.connections[0]?.destroyed === true, 'closed at the origin');
+    await eventually(() => proxy.stats().tunnels === 0, 'tunnel gone');
+  });
+
   it('do not begin in the middle of an answer', async () => {
     await using origin = await scripted('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345');
     await using proxy = await testProxy();

@@ -5,10 +5,9 @@ import {
   type RecentBody,
 } from '../../../proxy/record/recent-bodies.ts';
 import type { Passing } from '../../../proxy/record/recording.ts';
-import { createScope } from '../../../src/catalog/scope.ts';
 
-const scope = createScope(1, Buffer.alloc(32));
-const other = createScope(2, Buffer.alloc(32));
+const scope = 1;
+const other = 2;
 const contentId = Buffer.alloc(32, 7);
 const body: RecentBody = {
   level: 'file',

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { catalogKeeper } from '../../../proxy/record/keeper.ts';
 import { recordingPolicy } from '../../../proxy/record/policy.ts';
 import {
   createRecorder,
@@ -42,7 +43,13 @@ async function openBench(
   const log: Log = { info() {}, error() {}, warn: (event, facts) => warnings.push({ event, ...facts }) };
   const { catalog, clock } = opened;
   const policy = recordingPolicy({ ...RECORD_ALL, maxBodyBytes });
-  const recorder = createRecorder({ catalog, clock, random: systemRandom, log, policy });
+  const recorder = createRecorder({
+    keeper: catalogKeeper(catalog),
+    clock,
+    random: systemRandom,
+    log,
+    policy,
+  });
   return { ...opened, recorder, scope, warnings };
 }
 

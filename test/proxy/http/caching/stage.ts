@@ -1,12 +1,14 @@
 import type { HttpProxyOptions } from '../../../../proxy/http/server.ts';
 import { openCacheStore } from '../../../../proxy/record/cache-store.ts';
+import { catalogKeeper } from '../../../../proxy/record/keeper.ts';
 import { recordingPolicy } from '../../../../proxy/record/policy.ts';
-import { createRecorder } from '../../../../proxy/record/recorder.ts';
+import { createRecorder, type StoringRecorder } from '../../../../proxy/record/recorder.ts';
 import { systemClock } from '../../../../src/base/clock.ts';
 import { type Closers, createClosers } from '../../../../src/base/closers.ts';
 import { createDial } from '../../../../src/base/dial.ts';
 import { silentLog } from '../../../../src/base/log.ts';
 import { systemRandom } from '../../../../src/base/random.ts';
+import type { Catalog } from '../../../../src/catalog/catalog.ts';
 import { EMBEDDED, openTestCatalog } from '../../../catalog/opened-catalog.ts';
 import { RECORD_ALL } from '../../record/record-all.ts';
 import { testProxy } from '../harness.ts';
@@ -57,19 +59,29 @@ async function openWeir(keeping: Keeping, originPort: number, closers: Closers):
   return { host: '127.0.0.1', port: proxy.port };
 }
 
-/** A store on disk, with the recorder that fills it. */
-async function openStore(closers: Closers): Promise<Pick<HttpProxyOptions, 'recorder' | 'store'>> {
+async function openStore(closers: Closers): Promise<Kept> {
   const { catalog, remove } = await openTestCatalog(EMBEDDED);
   closers.defer(remove);
+  const kept = keptIn(catalog);
+  closers.defer(() => kept.recorder.settle());
+  return kept;
+}
+
+export interface Kept extends Pick<HttpProxyOptions, 'store'> {
+  readonly recorder: StoringRecorder;
+}
+
+/** What a proxy needs to keep its answers in the store of `catalog`. */
+export function keptIn(catalog: Catalog): Kept {
+  const keeper = catalogKeeper(catalog);
   const recorder = createRecorder({
-    catalog,
+    keeper,
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
     policy: recordingPolicy(RECORD_ALL),
   });
-  closers.defer(() => recorder.settle());
-  return { recorder, store: openCacheStore(catalog, silentLog) };
+  return { recorder, store: openCacheStore(keeper, silentLog) };
 }
 
 /** An address for each subscriber of each case, so that no bound on one subscriber's connections is met. */

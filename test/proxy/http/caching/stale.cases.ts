@@ -1,4 +1,4 @@
-import { A_WHILE_MS, ANYTHING, type Answer, type Case, fill, hit, miss, type Step } from './case.ts';
+import { A_WHILE_MS, type Answer, type Case, fill, hit, miss, type Step } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 const LOST: Answer = { raw: '' };

@@ -1,0 +1,127 @@
+import type { Chance } from '../../../base/seeded.ts';
+import { type Answer, fieldOf } from './case.ts';
+import type { AskedOfScene } from './scene.ts';
+
+/** An answer as the origin sent it, with all that decides who may get it. */
+export interface Sent {
+  /** Also the value of its X-N, which no 304 changes. */
+  readonly nth: number;
+  readonly requestId: string;
+  readonly method: string;
+  readonly kind: string;
+  readonly isAuthorized: boolean;
+  readonly isNoStoreAsked: boolean;
+  readonly status: number;
+  readonly cacheControl: string;
+  readonly isVarying: boolean;
+  readonly hasCookie: boolean;
+  readonly isCut: boolean;
+  readonly ageS: number;
+  readonly etag: string;
+  readonly body: Buffer;
+  readonly atMs: number;
+  /** When its last byte was sent, or soon after. */
+  readonly endMs: number;
+  /** When the origin said 304 of it, and with which Cache-Control. */
+  readonly confirmed: { readonly atMs: number; readonly cacheControl: string }[];
+}
+
+/** What an origin did at one URL. */
+export interface History {
+  readonly sent: Sent[];
+  /** When requests that change something succeeded. */
+  readonly changedAtMs: number[];
+  /** When it failed to answer. */
+  readonly failedAtMs: number[];
+  readonly requestIds: Set<string>;
+}
+
+const CACHE_CONTROLS = [
+  'max-age=3600',
+  'public, max-age=3600',
+  's-maxage=3600, max-age=0',
+  'max-age=1',
+  'max-age=1, must-revalidate',
+  'max-age=1, stale-while-revalidate=1',
+  'max-age=1, stale-if-error=1',
+  'max-age=0',
+  'no-cache',
+  'no-store',
+  'private, max-age=3600',
+  '',
+] as const;
+const SIZES = [0, 20, 3_000, 70_000, 300_000] as const;
+
+export function emptyHistory(): History {
+  return { sent: [], changedAtMs: [], failedAtMs: [], requestIds: new Set() };
+}
+
+/** Answers as chance will have it, and remembers what it answered. `count` numbers the answers of all URLs. */
+export function answerByChance(
+  { integer, pick }: Chance,
+  history: History,
+  asked: AskedOfScene,
+  count: () => number,
+): Answer {
+  const isOften = (percent: number): boolean => integer(100) < percent;
+  const atMs = Date.now();
+  const requestId = fieldOf(asked.headers, 'X-Request') ?? '';
+  history.requestIds.add(requestId);
+  const delayMs = integer(20);
+  if (isOften(2)) {
+    history.failedAtMs.push(atMs);
+    return { raw: '', delayMs };
+  }
+  if (asked.method !== 'GET' && asked.method !== 'HEAD') {
+    const status = pick([200, 204, 303, 404, 500]);
+    if (status < 400) history.changedAtMs.push(atMs);
+    return { status, delayMs };
+  }
+  const cacheControl = pick(CACHE_CONTROLS);
+  const confirmed = history.sent.find(({ etag }) => fieldOf(asked.headers, 'If-None-Match')?.includes(etag));
+  if (confirmed !== undefined && isOften(60)) {
+    const headers = [`ETag: ${confirmed.etag}`, `Cache-Control: ${cacheControl}`];
+    confirmed.confirmed.push({ atMs, cacheControl });
+    return { status: 304, headers: confirmed.isVarying ? [...headers, 'Vary: X-Kind'] : headers, delayMs };
+  }
+  const nth = count();
+  const pauseMs = integer(15);
+  const sent: Sent = {
+    nth,
+    requestId,
+    method: asked.method,
+    kind: fieldOf(asked.headers, 'X-Kind') ?? '',
+    isAuthorized: fieldOf(asked.headers, 'Authorization') !== undefined,
+    isNoStoreAsked: fieldOf(asked.headers, 'Cache-Control') === 'no-store',
+    status: pick([200, 200, 200, 200, 200, 404, 503]),
+    cacheControl,
+    isVarying: isOften(40),
+    hasCookie: isOften(10),
+    isCut: asked.method === 'GET' && isOften(4),
+    ageS: isOften(10) ? 1 : 0,
+    etag: `"e${nth}"`,
+    body: Buffer.alloc(pick(SIZES), `answer ${nth}, `),
+    atMs,
+    endMs: atMs + delayMs + 3 * pauseMs,
+    confirmed: [],
+  };
+  history.sent.push(sent);
+  return { ...messageOf(sent), framing: pick(['length', 'chunked']), delayMs, pauseMs };
+}
+
+function messageOf(sent: Sent): Answer {
+  const { nth, status, body, etag, cacheControl } = sent;
+  return {
+    status,
+    body,
+    headers: [
+      `X-N: ${nth}`,
+      `ETag: ${etag}`,
+      ...(cacheControl === '' ? [] : [`Cache-Control: ${cacheControl}`]),
+      ...(sent.isVarying ? ['Vary: X-Kind'] : []),
+      ...(sent.hasCookie ? [`Set-Cookie: n=${nth}`] : []),
+      ...(sent.ageS > 0 ? [`Age: ${sent.ageS}`] : []),
+    ],
+    ...(sent.isCut && body.length > 0 && { cut: 'end' }),
+  };
+}
