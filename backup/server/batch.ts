@@ -135,12 +135,21 @@ export class Batch {
       at += slot.sizeBytes;
       portions.push({ id: contentId(piece), bytes: piece });
     }
-    await contents.putPortions(scope, portions, 'kept');
-    const parts = portions.filter((_, index) => slots[index]?.isPart);
-    await contents.hold(scope, parts.map(asObject));
-    for (const [index, slot] of slots.entries()) slot.id = portions[index]?.id;
-    tally.uploadedBytes += bytes.length;
-    await this.#finishSlots();
+    const lease = contents.lease();
+    try {
+      lease.add(
+        scope,
+        portions.map(({ id }) => id),
+      );
+      await contents.putPortions(scope, portions, 'kept');
+      const parts = portions.filter((_, index) => slots[index]?.isPart);
+      await contents.hold(scope, parts.map(asObject));
+      for (const [index, slot] of slots.entries()) slot.id = portions[index]?.id;
+      tally.uploadedBytes += bytes.length;
+      await this.#finishSlots();
+    } finally {
+      lease.release();
+    }
   }
 
   /** Drops a file, and with it the portions of it that are still missing. */

@@ -30,8 +30,17 @@ export async function holdDirectories(
     if (treeObject.portions.count > 1) held.push(treeObject);
     held.push(cut(attributes, attributesId, portions));
   }
-  for (const group of putGroups(portions)) await contents.putPortions(scope, group, 'kept');
-  await contents.hold(scope, held);
+  const lease = contents.lease();
+  try {
+    lease.add(
+      scope,
+      portions.map(({ id }) => id),
+    );
+    for (const group of putGroups(portions)) await contents.putPortions(scope, group, 'kept');
+    await contents.hold(scope, held);
+  } finally {
+    lease.release();
+  }
 }
 
 /**

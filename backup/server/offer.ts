@@ -22,10 +22,12 @@ export interface Offer {
    * Checks a choice. `number` counts the session's choices: a proof is good for its number only.
    * `accepted` is set for each identifier when the verdict is favourable.
    */
-  settle(
-    choice: Choice,
-    number: number,
-  ): Promise<{ verdict: Verdict; accepted: readonly (Found | undefined)[] }>;
+  settle(choice: Choice, number: number): Promise<Settled>;
+}
+
+export interface Settled {
+  readonly verdict: Verdict;
+  readonly accepted: readonly (Found | undefined)[];
 }
 
 export function createOffer(
@@ -52,34 +54,56 @@ export function createOffer(
     candidates: found.map((candidates) => toCandidates(context, candidates)),
     async settle(choice, number) {
       const accepted = chosen(choice);
-      const claims: (Claimed & { index: number; found: Found })[] = [];
-      for (const [index, one] of accepted.entries()) {
-        if (one === undefined) continue;
-        const { contentId, isProved } = one;
-        const sizeBytes = asked[index]?.sizeBytes ?? 0;
-        claims.push({
-          index,
-          found: one,
-          contentId,
-          sizeBytes,
-          isPortion: level === 'portion',
-          needsProof: !isProved,
-          isRead: !isProved || choice.isThorough,
-        });
+      // What is told to be there stays until the proof is recorded, which then keeps it.
+      const lease = contents.lease();
+      try {
+        lease.add(
+          scope,
+          accepted.filter((one) => one !== undefined).map(({ contentId }) => contentId),
+        );
+        return await settleLeased(choice, number, accepted);
+      } finally {
+        lease.release();
       }
-      const checked = await checkClaims(contents, scope, nonce, claims);
-      const lost = claims.filter((_, at) => checked[at]?.isHeld !== true).map(({ index }) => index);
-      if (lost.length > 0) return refused(lost);
-      const tags = checked.map(({ tag }) => tag).filter((tag) => tag !== undefined);
-      if (tags.length > 0 && !isSame(choice.proof, batchProof(nonce, number, tags))) return refused([]);
-      const proved = claims.filter(({ needsProof }) => needsProof).map((claim) => claim.found);
-      await contents.markProved(scope, level, proved);
-      return { verdict: { isAccepted: true, lost: [] }, accepted };
     },
   };
+
+  async function settleLeased(
+    choice: Choice,
+    number: number,
+    accepted: readonly (Found | undefined)[],
+  ): Promise<Settled> {
+    const claims: (Claimed & { index: number; found: Found })[] = [];
+    for (const [index, one] of accepted.entries()) {
+      if (one === undefined) continue;
+      const { contentId, isProved } = one;
+      const sizeBytes = asked[index]?.sizeBytes ?? 0;
+      claims.push({
+        index,
+        found: one,
+        contentId,
+        sizeBytes,
+        isPortion: level === 'portion',
+        needsProof: !isProved,
+        isRead: !isProved || choice.isThorough,
+      });
+    }
+    const checked = await checkClaims(contents, scope, nonce, claims);
+    const isThere = ({ index, found: { contentId } }: (typeof claims)[number]) =>
+      contents.isHeld(scope, { level, identifier: 0, sizeBytes: 0, ...asked[index], contentId });
+    const lost = claims
+      .filter((claim, at) => checked[at]?.isHeld !== true || !isThere(claim))
+      .map(({ index }) => index);
+    if (lost.length > 0) return refused(lost);
+    const tags = checked.map(({ tag }) => tag).filter((tag) => tag !== undefined);
+    if (tags.length > 0 && !isSame(choice.proof, batchProof(nonce, number, tags))) return refused([]);
+    const proved = claims.filter(({ needsProof }) => needsProof).map((claim) => claim.found);
+    await contents.markProved(scope, level, proved);
+    return { verdict: { isAccepted: true, lost: [] }, accepted };
+  }
 }
 
-function refused(lost: readonly number[]): { verdict: Verdict; accepted: readonly (Found | undefined)[] } {
+function refused(lost: readonly number[]): Settled {
   return { verdict: { isAccepted: false, lost }, accepted: [] };
 }
 

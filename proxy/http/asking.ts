@@ -5,9 +5,10 @@ import { type AnswerHead, readAnswerHead } from './answer-head.ts';
 import { askHeaders } from './ask-headers.ts';
 import { agreesWith304, headAgrees } from './cache/freshen.ts';
 import { mayServeOnError, requestDirectives } from './cache/reuse.ts';
-import { isSelected } from './cache/vary.ts';
+import { isSelected, selectingFields } from './cache/vary.ts';
 import type { Exchange } from './exchange.ts';
 import type { CacheCounts } from './get.ts';
+import { valuesOf } from './headers.ts';
 import { passInterim } from './interim.ts';
 import type { OriginConnections } from './origin-connections.ts';
 import { fetchFromOrigin, type OriginFetch, upstreamError } from './origin-fetch.ts';
@@ -61,6 +62,9 @@ interface Asking extends Asked, Known {
   readonly waiting: Set<Exchange>;
   fetch: OriginFetch | undefined;
   passing: PassingAnswer | undefined;
+  /** Whether others may join it. */
+  isShareable: boolean;
+  /** What it gets has been changed at the origin since. */
   isOutdated: boolean;
   isOver: boolean;
 }
@@ -71,8 +75,10 @@ export function createAsker(options: AskerOptions): Asker {
 
 class OriginAsker implements Asker {
   readonly #options: AskerOptions;
-  /** What may be joined, by URL. */
-  readonly #shared = new Map<string, Asking>();
+  /** All that is under way, by URL. */
+  readonly #underWay = new Map<string, Set<Asking>>();
+  /** The Vary of a URL's last answer: who differs in it need not wait for another's. */
+  readonly #vary = new LRUCache<string, string>({ max: MAX_UNSHARED, ttl: UNSHARED_MS });
   readonly #unshared = new LRUCache<string, true>({ max: MAX_UNSHARED, ttl: UNSHARED_MS });
   #refreshing = 0;
 
@@ -83,8 +89,7 @@ class OriginAsker implements Asker {
   ask(exchange: Exchange, known: Known, mayShare: boolean): void {
     const { request, req } = exchange;
     const isShareable = mayShare && !this.#unshared.has(request.url);
-    const before = isShareable ? this.#shared.get(request.url) : undefined;
-    if (before !== undefined && this.#join(before, exchange)) return;
+    if (isShareable && this.#joinAny(exchange)) return;
     this.#options.counts.misses++;
     const asking = this.#create(request, known, isShareable, req.socket.remoteAddress ?? '');
     this.#wait(asking, exchange);
@@ -92,17 +97,17 @@ class OriginAsker implements Asker {
   }
 
   refresh(request: ForwardRequest, validated: Stored): void {
-    if (this.#shared.has(request.url) || this.#refreshing >= MAX_REFRESHING) return;
+    if (this.#underWay.has(request.url) || this.#refreshing >= MAX_REFRESHING) return;
     this.#refreshing++;
     this.#send(this.#create(request, { validated }, true, undefined), { validated });
   }
 
   outdate(url: string): void {
-    const asking = this.#shared.get(url);
-    if (asking === undefined) return;
-    asking.isOutdated = true;
-    asking.passing?.outdate();
-    this.#withdraw(asking);
+    for (const asking of this.#underWay.get(url) ?? []) {
+      asking.isOutdated = true;
+      asking.isShareable = false;
+      asking.passing?.outdate();
+    }
   }
 
   #create(
@@ -120,11 +125,28 @@ class OriginAsker implements Asker {
       waiting: new Set(),
       fetch: undefined,
       passing: undefined,
+      isShareable,
       isOutdated: false,
       isOver: false,
     };
-    if (isShareable) this.#shared.set(request.url, asking);
+    const together = this.#underWay.get(request.url);
+    if (together === undefined) this.#underWay.set(request.url, new Set([asking]));
+    else together.add(asking);
     return asking;
+  }
+
+  #joinAny(exchange: Exchange): boolean {
+    const { url, rawHeaders } = exchange.request;
+    const vary = this.#vary.get(url);
+    for (const asking of this.#underWay.get(url) ?? []) {
+      if (!asking.isShareable) continue;
+      if (asking.passing === undefined && vary !== undefined) {
+        const selecting = selectingFields(asking.request.rawHeaders, ['Vary', vary]);
+        if (selecting === undefined || !isSelected(rawHeaders, selecting)) continue;
+      }
+      if (this.#join(asking, exchange)) return true;
+    }
+    return false;
   }
 
   /** Lets a client in on an answer that is coming or has begun to arrive. */
@@ -217,11 +239,14 @@ class OriginAsker implements Asker {
     const passing = passAnswer(this.#options, asking, head, answer, () => this.#end(asking), prefix);
     asking.passing = passing;
     if (asking.isOutdated) passing.outdate();
-    if (!passing.isKept) this.#withdraw(asking);
+    const { url } = asking.request;
+    const vary = valuesOf(head.headers, 'vary').join();
+    if (vary !== '') this.#vary.set(url, vary);
+    if (!passing.isKept) asking.isShareable = false;
     const [first, ...others] = asking.waiting;
     asking.waiting.clear();
     if (first !== undefined) passing.deliver(first, true);
-    if (others.length > 0 && !passing.isKept) this.#unshared.set(asking.request.url, true);
+    if (others.length > 0 && !passing.isKept) this.#unshared.set(url, true);
     for (const exchange of others) if (!this.#join(asking, exchange)) this.#options.again(exchange);
   }
 
@@ -238,8 +263,9 @@ class OriginAsker implements Asker {
   }
 
   /** What a HEAD tells of a stored answer (RFC 9111 section 4.3.5). */
-  #noteHead({ request }: Asking, head: AnswerHead): void {
+  #noteHead({ request, isOutdated }: Asking, head: AnswerHead): void {
     const { cache } = this.#options;
+    if (isOutdated) return;
     const stored = cache.memory.select(request.url, request.rawHeaders);
     if (stored === undefined || head.status !== stored.status) return;
     if (headAgrees(stored, stored.sizeBytes, head)) cache.freshen(stored, request.rawHeaders, head);
@@ -280,10 +306,8 @@ class OriginAsker implements Asker {
     if (asking.isOver) return;
     asking.isOver = true;
     if (asking.clientAddress === undefined) this.#refreshing--;
-    this.#withdraw(asking);
-  }
-
-  #withdraw(asking: Asking): void {
-    if (this.#shared.get(asking.request.url) === asking) this.#shared.delete(asking.request.url);
+    const { url } = asking.request;
+    const together = this.#underWay.get(url);
+    if (together?.delete(asking) === true && together.size === 0) this.#underWay.delete(url);
   }
 }

@@ -145,7 +145,7 @@ export function passAnswer(
     if (small !== undefined && !isOutdated) cache.put(small);
     void (recording?.finish() ?? NOT_HELD).then((held) => {
       if (stored !== undefined && held !== undefined && !isOutdated) {
-        cache.put(cache.withBody(stored, { sizeBytes: wholeBytes, bytes, held, source: held }), small);
+        cache.hold(cache.withBody(stored, { sizeBytes: wholeBytes, bytes, held, source: held }), small);
       }
       end();
     });

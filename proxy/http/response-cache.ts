@@ -30,6 +30,8 @@ export interface ResponseCache {
   /** The answer once its body is known. */
   withBody(stored: Stored, body: Pick<Stored, 'sizeBytes' | 'bytes' | 'held' | 'source'>): Stored;
   put(stored: Stored, instead?: Stored): void;
+  /** Takes an answer whose body is held from now on in the place of `instead`. */
+  hold(stored: Stored, instead: Stored | undefined): void;
   /** What is to be kept of the URL from the moment that the body of `stored` is held. */
   keeping(stored: Stored): KeptOfUrl;
   /**
@@ -101,6 +103,16 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       return { ...stored, ...body, headers, judgement: judge({ ...stored, headers }, targets) };
     },
     put: (stored, instead) => memory.put(stored, instead),
+    hold(stored, instead) {
+      const { url } = stored;
+      const known = memory.variants(url);
+      if (known === undefined) return;
+      const isCurrent =
+        instead === undefined ? !known.some((one) => isNewer(one, stored)) : known.includes(instead);
+      if (isCurrent) memory.put(stored, instead);
+      // It was replaced while it was written, or others of the URL were being written too.
+      if (!isCurrent || known.length > 1) save(url);
+    },
     keeping(stored) {
       const others = (memory.variants(stored.url) ?? []).filter(
         (one) => one.selecting.join() !== stored.selecting.join(),
@@ -135,4 +147,9 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       if (isKept) store.replace({ url, responses: [] });
     },
   };
+}
+
+/** Whether the same requests select both, and `one` came later. */
+function isNewer(one: Stored, other: Stored): boolean {
+  return one.selecting.join() === other.selecting.join() && one.responseMs > other.responseMs;
 }

@@ -7,6 +7,7 @@ import { type Collection, type Operation, putRecord, type Records } from '../sto
 import type { Contents } from './contents.ts';
 import type { NewObject } from './objects.ts';
 import type { Scope } from './scope.ts';
+import { createUses, type Uses } from './uses.ts';
 import { versioned } from './versioned.ts';
 import type { WatchList } from './watch-list.ts';
 
@@ -34,7 +35,13 @@ export interface Captures {
   ): Promise<{ wasWanted: boolean }>;
   /** What the ledger says of a URL that passed to this scope last. */
   lookUp(scope: Scope, url: string): Promise<Capture | undefined>;
+  /** Says that `share` of a captured object's bytes, 1 for all, was wanted and served again. */
+  noteUse(scope: Scope, contentId: Uint8Array, share: number): void;
+  readonly uses: Uses;
 }
+
+/** As much as a file somebody waited for is worth to begin with: its owner is still to come for it. */
+const WANTED_SHARE = 8;
 
 /** Four times what the proxy takes: the characters of a URL may be percent-encoded here. */
 const MAX_URL_BYTES = 32 * 1024;
@@ -68,7 +75,7 @@ function decodeCapture(bytes: Buffer): Capture {
 }
 
 /** Why a captured object is held, keyed by the object's key in its scope and the URL. */
-const holdings: Collection<Capture> = {
+export const holdings: Collection<Capture> = {
   ...versioned('holdings', encodeCapture, decodeCapture),
   indexes: [],
 };
@@ -79,6 +86,7 @@ const ledger: Collection<Capture> = {
 };
 
 export function openCaptures(records: Records, contents: Contents, watchList: WatchList): Captures {
+  const uses = createUses();
   return {
     async record(scope, object, capture, alongside = []) {
       const urlBytes = Buffer.byteLength(capture.url);
@@ -93,8 +101,12 @@ export function openCaptures(records: Records, contents: Contents, watchList: Wa
       ];
       await contents.hold(scope, [object], operations);
       watchList.ended(scope, object.identifier, object.sizeBytes);
-      return { wasWanted: ended.length > 0 };
+      const wasWanted = ended.length > 0;
+      uses.note(scope.contentKey(object.contentId), wasWanted ? WANTED_SHARE : 1);
+      return { wasWanted };
     },
+    noteUse: (scope, contentId, share) => uses.note(scope.contentKey(contentId), share),
+    uses,
     async lookUp(scope, url) {
       const [found] = await records.get(ledger, [ledgerKey(scope, url)]);
       return found;

@@ -11,7 +11,16 @@ import {
   type Records,
 } from '../store/records.ts';
 import { Candidates, type Found, type ObjectName } from './candidates.ts';
-import { type HeldObject, holdObject, listPortions, type NewObject, objectKey, objects } from './objects.ts';
+import { createLeases, type Lease, type Leases } from './leases.ts';
+import {
+  dropObject,
+  type HeldObject,
+  holdObject,
+  listPortions,
+  type NewObject,
+  objectKey,
+  objects,
+} from './objects.ts';
 import { type Scope, scopePrefix } from './scope.ts';
 import { versioned } from './versioned.ts';
 
@@ -38,17 +47,36 @@ export interface Contents {
   encodedPortions(scope: Scope, ids: readonly Uint8Array[]): Promise<(EncodedEntry | undefined)[]>;
   /** A whole object in memory. Only for directories: `maxBytes` bounds it. */
   load(scope: Scope, id: Uint8Array, maxBytes: number): Promise<Buffer | undefined>;
-  /** Makes portions durable. They are found only through an object that lists them. */
+  /** Protects content until it is recorded: see leases.ts. */
+  lease(): Lease;
+  /**
+   * Makes portions durable. They are found only through an object that lists them, and may be swept
+   * until one does: lease them first, and release when the object is held.
+   */
   putPortions(scope: Scope, portions: readonly Portion[], retention: Retention): Promise<void>;
   /**
    * Records that objects are held, whose portions are durable. `alongside` is written in the last
    * group, so that it never refers to an object that is not there.
    */
   hold(scope: Scope, held: readonly NewObject[], alongside?: readonly Operation[]): Promise<void>;
-  /** Remembers that the scope's owner has shown to have these. */
+  /** Remembers that the scope's owner has shown to have these, which are held. */
   markProved(scope: Scope, level: ProvableLevel, found: readonly Found[]): Promise<void>;
+  /**
+   * Lets captured objects go, with what `alongside` deletes, unless one is proved or `isLeased` by
+   * then; returns those that went. Their bytes go when the store is swept.
+   */
+  evict(objects: readonly Leaving[], isLeased: (key: Uint8Array) => boolean): Promise<readonly Leaving[]>;
+  /** For a round of making room. */
+  readonly leases: Leases;
   readonly entries: number;
   readonly memoryBytes: number;
+}
+
+/** An object to be evicted. */
+export interface Leaving {
+  readonly scope: Scope;
+  readonly object: HeldObject;
+  readonly alongside: readonly Operation[];
 }
 
 /** Directories are built by the provider and need no proof. */
@@ -60,7 +88,7 @@ export interface Portion {
 }
 
 /** Content ids of one level proved together, packed, keyed by scope and their hash, so that a repeated proof is one. */
-const proofs: Collection<Proofs> = { ...versioned('proofs', encodeProofs, decodeProofs), indexes: [] };
+export const proofs: Collection<Proofs> = { ...versioned('proofs', encodeProofs, decodeProofs), indexes: [] };
 
 function encodeProofs({ scope, level, contentIds }: Proofs): Buffer {
   return Buffer.concat([scopePrefix(scope), Buffer.of(LEVELS[level]), contentIds]);
@@ -71,7 +99,7 @@ function decodeProofs(bytes: Buffer): Proofs {
   return { scope: bytes.readUInt32BE(0), level, contentIds: bytes.subarray(5) };
 }
 
-interface Proofs {
+export interface Proofs {
   readonly scope: number;
   readonly level: ProvableLevel;
   readonly contentIds: Buffer;
@@ -101,9 +129,7 @@ async function enterProofs(
   scope: Scope,
   { level, contentIds }: Proofs,
 ): Promise<void> {
-  const ids = Array.from({ length: contentIds.length / CONTENT_ID_BYTES }, (_, index) =>
-    contentIds.subarray(index * CONTENT_ID_BYTES, (index + 1) * CONTENT_ID_BYTES),
-  );
+  const ids = idsIn(contentIds);
   if (level === 'portion') {
     for (const id of ids) candidates.enterProvedPortion(scope, id);
     return;
@@ -118,6 +144,12 @@ async function enterProofs(
   }
 }
 
+export function idsIn(packed: Buffer): Buffer[] {
+  return Array.from({ length: packed.length / CONTENT_ID_BYTES }, (_, index) =>
+    packed.subarray(index * CONTENT_ID_BYTES, (index + 1) * CONTENT_ID_BYTES),
+  );
+}
+
 /** The portions of an object; looked up only when the record does not have them. */
 function listOf(records: Records, scope: Scope, object: HeldObject): Promise<PortionList> | PortionList {
   return object.pages === 0
@@ -129,6 +161,7 @@ class StoredContents implements Contents {
   readonly #records: Records;
   readonly #store: ByteStore;
   readonly #candidates: Candidates;
+  readonly leases: Leases = createLeases();
 
   constructor(records: Records, store: ByteStore, candidates: Candidates) {
     this.#records = records;
@@ -197,18 +230,32 @@ class StoredContents implements Contents {
     return contentId(bytes).equals(id) ? bytes : undefined;
   }
 
+  lease(): Lease {
+    return this.leases.lease();
+  }
+
   putPortions(scope: Scope, portions: readonly Portion[], retention: Retention): Promise<void> {
     const entries: Entry[] = portions.map(({ id, bytes }) => ({ key: scope.contentKey(id), bytes }));
     return this.#store.put(entries, retention);
   }
 
   async hold(scope: Scope, held: readonly NewObject[], alongside: readonly Operation[] = []): Promise<void> {
-    const fresh = held.filter((object) => !this.#candidates.has(scope, object));
-    const operations = [...fresh.flatMap((object) => holdObject(scope, object)), ...alongside];
-    for (let from = 0; from < operations.length; from += MAX_GROUP_OPERATIONS) {
-      await this.#records.write(operations.slice(from, from + MAX_GROUP_OPERATIONS));
+    // Neither one that is taken for held may go meanwhile, nor one that cannot be found yet.
+    const lease = this.leases.lease();
+    lease.add(
+      scope,
+      held.map(({ contentId }) => contentId),
+    );
+    try {
+      const fresh = held.filter((object) => !this.#candidates.has(scope, object));
+      const operations = [...fresh.flatMap((object) => holdObject(scope, object)), ...alongside];
+      for (let from = 0; from < operations.length; from += MAX_GROUP_OPERATIONS) {
+        await this.#records.write(operations.slice(from, from + MAX_GROUP_OPERATIONS));
+      }
+      for (const object of fresh) this.#candidates.enter(scope, object, object.portions);
+    } finally {
+      lease.release();
     }
-    for (const object of fresh) this.#candidates.enter(scope, object, object.portions);
   }
 
   async markProved(scope: Scope, level: ProvableLevel, found: readonly Found[]): Promise<void> {
@@ -222,6 +269,33 @@ class StoredContents implements Contents {
     this.#candidates.markProved(found);
   }
 
+  async evict(
+    leaving: readonly Leaving[],
+    isLeased: (key: Uint8Array) => boolean,
+  ): Promise<readonly Leaving[]> {
+    const listed: { readonly one: Leaving; readonly list: PortionList }[] = [];
+    for (const one of leaving) listed.push({ one, list: await listOf(this.#records, one.scope, one.object) });
+    // In one turn: who looks from now on does not find it, and who has found it has leased it.
+    const going = listed.filter(({ one }) => !this.#isProved(one) && !isLeased(contentKey(one)));
+    const found = going.filter(({ one }) => this.#candidates.leave(one.scope, one.object));
+    const operations = going.flatMap(({ one }) => [...dropObject(one.scope, one.object), ...one.alongside]);
+    let isGone = false;
+    try {
+      await this.#records.write(operations);
+      isGone = true;
+    } finally {
+      for (const { one, list } of found) {
+        await this.#candidates.dropPortions(one.scope, list);
+        if (!isGone) this.#candidates.enter(one.scope, one.object, list);
+      }
+    }
+    return going.map(({ one }) => one);
+  }
+
+  #isProved({ scope, object }: Leaving): boolean {
+    return object.isProved || this.#candidates.has(scope, { ...object, isProved: true });
+  }
+
   get entries(): number {
     return this.#candidates.entries;
   }
@@ -231,8 +305,12 @@ class StoredContents implements Contents {
   }
 }
 
+function contentKey({ scope, object }: Leaving): Buffer {
+  return scope.contentKey(object.contentId);
+}
+
 /** Reads a batch; when one entry is corrupt, reads one by one so that only that entry is missing. */
-async function readSurviving<T>(
+export async function readSurviving<T>(
   read: (keys: readonly Uint8Array[]) => Promise<(T | undefined)[]>,
   keys: readonly Uint8Array[],
 ): Promise<(T | undefined)[]> {

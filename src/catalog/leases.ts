@@ -101,7 +101,8 @@ function createKeyList(): KeyList {
       used += FILTERED_PREFIX_LENGTH;
     },
     *prefixes() {
-      for (let at = 0; at < used; at += FILTERED_PREFIX_LENGTH) yield bytes.subarray(at, at + FILTERED_PREFIX_LENGTH);
+      for (let at = 0; at < used; at += FILTERED_PREFIX_LENGTH)
+        yield bytes.subarray(at, at + FILTERED_PREFIX_LENGTH);
     },
   };
 }

@@ -8,7 +8,7 @@ import {
   portionList,
   singlePortion,
 } from '../content/portion-list.ts';
-import { type Collection, type Operation, putRecord, type Records } from '../store/records.ts';
+import { type Collection, deleteRecord, type Operation, putRecord, type Records } from '../store/records.ts';
 import type { Scope } from './scope.ts';
 import { versioned } from './versioned.ts';
 
@@ -114,6 +114,15 @@ export function holdObject(scope: Scope, object: NewObject): Operation[] {
     pages: pages.length,
   };
   return [...pages, putRecord(objects, key, held)];
+}
+
+/** What to delete so that the object is no longer held. */
+export function dropObject(scope: Scope, { level, contentId, pages }: HeldObject): Operation[] {
+  const key = objectKey(scope, level, contentId);
+  return [
+    deleteRecord(objects, key),
+    ...Array.from({ length: pages }, (_, page) => deleteRecord(portionPages, pageKey(key, page))),
+  ];
 }
 
 /** All portions of an object, read from its pages where it has them. */

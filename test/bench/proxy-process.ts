@@ -100,11 +100,11 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** The appliance with one subscriber, at 127.0.0.1 and `addresses`. Its counters are those its console tells. */
+/** The appliance with a subscriber at 127.0.0.1 and one at each address. Its counters are those its console tells. */
 async function openWholeAppliance(directory: string, addresses: readonly string[]): Promise<Running> {
   const config = parseConfig(applianceConfig(directory), 'the bench');
   const appliance = await openAppliance(config, silentLog);
-  await appliance.operator.addSubscriber('bench', [HOST, ...addresses]);
+  for (const address of [HOST, ...addresses]) await appliance.operator.addSubscriber(address, [address]);
   const { proxy, console: api } = appliance.addresses;
   const headers = { authorization: `Bearer ${await readOperatorToken(directory)}` };
   return {

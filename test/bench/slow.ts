@@ -45,8 +45,8 @@ const INSIDE = 'WEIR_BENCH_INSIDE';
  * how long a normal client waits for an answer that is kept and for one that is not. The slow send
  * a header in six seconds and read 256 KiB in ninety; the stalled have asked for 10 MiB and read
  * nothing: a third of an answer that is kept, a third of one that is not, a third all at once of
- * one that becomes so. All are subscribers, from as many addresses as the limit per client wants; no
- * limit is raised. Runs in a network namespace of its own.
+ * one that becomes so. Fifty at a time are one subscriber, below the
+ * limit of 64; no limit is raised. Runs in a network namespace of its own.
  */
 export async function runSlow(): Promise<void> {
   if (process.env[INSIDE] === undefined) return runInside();

@@ -57,17 +57,22 @@ describe('candidate table', () => {
     expect(find(table, 1, 1).length).to.equal(MAX_CANDIDATES);
   });
 
-  it('does as a map of sets does', () => {
+  it('does as a map of sets does, also when entries leave', () => {
     const half = fc.constantFrom(0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff);
-    const entry = fc.tuple(half, half, fc.integer({ min: 0, max: 20 }));
+    const entry = fc.tuple(half, half, fc.integer({ min: 0, max: 20 }), fc.boolean());
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 400 }), (entries) => {
         const table = createCandidateTable();
         const model = new Map<string, Set<number>>();
-        for (const [hi, lo, n] of entries) {
-          table.add(hi, lo, contentId(n), 0);
+        for (const [hi, lo, n, isToGo] of entries) {
+          const ordinal = table.add(hi, lo, contentId(n), n) ?? -1;
+          expect(table.flags(ordinal)).to.equal(n);
           model.set(`${hi},${lo}`, (model.get(`${hi},${lo}`) ?? new Set()).add(n));
+          if (!isToGo) continue;
+          table.remove(hi, lo, ordinal);
+          model.get(`${hi},${lo}`)?.delete(n);
         }
+        expect(table.entries).to.equal([...model.values()].reduce((sum, { size }) => sum + size, 0));
         for (const [name, numbers] of model) {
           const [hi = 0, lo = 0] = name.split(',').map(Number);
           const ids = find(table, hi, lo).map((ordinal) =>
@@ -78,6 +83,27 @@ describe('candidate table', () => {
       }),
       { numRuns: 100, verbose: true },
     );
+  });
+
+  it('counts listings up to where it stops counting', () => {
+    const table = createCandidateTable();
+    table.add(1, 1, contentId('a'), 0);
+    table.add(1, 1, contentId('b'), 0);
+    table.addListing(0);
+    table.addListing(0);
+    expect([table.dropListing(0), table.dropListing(0), table.listings(0)]).to.deep.equal([1, 0, 0]);
+    for (let n = 0; n < 70_000; n += 1) table.addListing(1);
+    expect([table.dropListing(1), table.dropListing(1)]).to.deep.equal([65_535, 65_535]);
+    table.remove(1, 1, 1);
+    expect(table.add(2, 2, contentId('c'), 0)).to.equal(1);
+    expect(table.listings(1)).to.equal(0);
+  });
+
+  it('takes what is not there for a programmer error', () => {
+    const table = createCandidateTable();
+    table.add(1, 1, contentId('a'), 0);
+    expect(() => table.remove(1, 2, 0)).to.throw(AssertionError);
+    expect(() => table.dropListing(0)).to.throw(AssertionError);
   });
 
   const patterns: [string, (n: number) => [number, number]][] = [

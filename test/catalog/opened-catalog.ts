@@ -8,6 +8,7 @@ import { systemFiles } from '../../src/base/files.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { type Catalog, openCatalog } from '../../src/catalog/catalog.ts';
+import type { Portion } from '../../src/catalog/contents.ts';
 import type { NewObject } from '../../src/catalog/objects.ts';
 import type { Scope } from '../../src/catalog/scope.ts';
 import { portionLengths } from '../../src/content/chunker.ts';
@@ -42,37 +43,45 @@ export const MEMORY: Drivers = {
   },
 };
 
-export const EMBEDDED: Drivers = {
-  name: 'embedded',
-  async open() {
-    const directory = await mkdtemp(join(tmpdir(), 'weir-catalog-'));
-    const openStores = async () => ({
-      bytes: await openEmbeddedByteStore({
-        directory: join(directory, 'bytes'),
-        files: systemFiles,
-        reserveBytes: 0,
-      }),
-      records: await openEmbeddedRecords({ path: join(directory, 'records.sqlite'), log: silentLog }),
-    });
-    let stores = await openStores();
-    const close = async () => {
-      await stores.bytes.close();
-      await stores.records.close();
-    };
-    return {
-      stores,
-      async reopen() {
-        await close();
-        stores = await openStores();
-        return stores;
-      },
-      async remove() {
-        await close();
-        await rm(directory, { recursive: true });
-      },
-    };
-  },
-};
+export const EMBEDDED: Drivers = embedded('embedded', undefined);
+
+/** With segments so small that sweeps of a few captures find some that are sealed. */
+export const SMALL_SEGMENTS: Drivers = embedded('embedded, small segments', 64 * 1024);
+
+function embedded(name: string, segmentBytes: number | undefined): Drivers {
+  return {
+    name,
+    async open() {
+      const directory = await mkdtemp(join(tmpdir(), 'weir-catalog-'));
+      const openStores = async () => ({
+        bytes: await openEmbeddedByteStore({
+          directory: join(directory, 'bytes'),
+          files: systemFiles,
+          reserveBytes: 0,
+          ...(segmentBytes === undefined ? {} : { segmentBytes }),
+        }),
+        records: await openEmbeddedRecords({ path: join(directory, 'records.sqlite'), log: silentLog }),
+      });
+      let stores = await openStores();
+      const close = async () => {
+        await stores.bytes.close();
+        await stores.records.close();
+      };
+      return {
+        stores,
+        async reopen() {
+          await close();
+          stores = await openStores();
+          return stores;
+        },
+        async remove() {
+          await close();
+          await rm(directory, { recursive: true });
+        },
+      };
+    },
+  };
+}
 
 export interface ManualClock extends Clock {
   advance(durationMs: number): void;
@@ -93,7 +102,7 @@ export interface OpenedCatalog {
   readonly catalog: Catalog;
   readonly stores: Stores;
   readonly clock: ManualClock;
-  /** The catalogue as the next process finds it. */
+  /** The catalogue as the next process finds it; `stores` are that one's from then on. */
   reopen(): Promise<Catalog>;
   remove(): Promise<void>;
 }
@@ -106,12 +115,17 @@ export async function openTestCatalog(
   const opened = await drivers.open();
   const clock = manualClock();
   const open = ({ records, bytes }: Stores) => openCatalog(records, bytes, clock, systemRandom);
-  const stores = wrap(opened.stores);
+  let stores = wrap(opened.stores);
   return {
     catalog: await open(stores),
-    stores,
+    get stores() {
+      return stores;
+    },
     clock,
-    reopen: async () => open(wrap(await opened.reopen())),
+    async reopen() {
+      stores = wrap(await opened.reopen());
+      return open(stores);
+    },
     remove: opened.remove,
   };
 }
@@ -124,17 +138,18 @@ export async function holdFile(
   isProved = false,
 ): Promise<NewObject> {
   const object = fileObject(bytes, isProved);
-  let at = 0;
-  const portions = Array.from({ length: object.portions.count }, (_, index) => {
-    at += object.portions.lengthBytes(index);
-    return {
-      id: object.portions.id(index),
-      bytes: bytes.subarray(at - object.portions.lengthBytes(index), at),
-    };
-  });
-  await catalog.contents.putPortions(scope, portions, 'passing');
+  await catalog.contents.putPortions(scope, portionsOf(object, bytes), 'passing');
   await catalog.contents.hold(scope, [object]);
   return object;
+}
+
+/** The pieces of `bytes` that the object lists. */
+export function portionsOf({ portions }: NewObject, bytes: Buffer): Portion[] {
+  let at = 0;
+  return Array.from({ length: portions.count }, (_, index) => {
+    at += portions.lengthBytes(index);
+    return { id: portions.id(index), bytes: bytes.subarray(at - portions.lengthBytes(index), at) };
+  });
 }
 
 export function fileObject(bytes: Buffer, isProved = false): NewObject {

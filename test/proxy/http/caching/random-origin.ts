@@ -34,6 +34,8 @@ export interface History {
   /** When it failed to answer. */
   readonly failedAtMs: number[];
   readonly requestIds: Set<string>;
+  /** Told when something is wrong. */
+  readonly events: { readonly atMs: number; readonly text: string }[];
 }
 
 const CACHE_CONTROLS = [
@@ -53,7 +55,7 @@ const CACHE_CONTROLS = [
 const SIZES = [0, 20, 3_000, 70_000, 300_000] as const;
 
 export function emptyHistory(): History {
-  return { sent: [], changedAtMs: [], failedAtMs: [], requestIds: new Set() };
+  return { sent: [], changedAtMs: [], failedAtMs: [], requestIds: new Set(), events: [] };
 }
 
 /** Answers as chance will have it, and remembers what it answered. `count` numbers the answers of all URLs. */
@@ -67,14 +69,19 @@ export function answerByChance(
   const atMs = Date.now();
   const requestId = fieldOf(asked.headers, 'X-Request') ?? '';
   history.requestIds.add(requestId);
+  const note = (outcome: string): void => {
+    history.events.push({ atMs, text: `${asked.method} of ${requestId}, the origin answers ${outcome}` });
+  };
   const delayMs = integer(20);
   if (isOften(2)) {
     history.failedAtMs.push(atMs);
+    note('nothing');
     return { raw: '', delayMs };
   }
   if (asked.method !== 'GET' && asked.method !== 'HEAD') {
     const status = pick([200, 204, 303, 404, 500]);
     if (status < 400) history.changedAtMs.push(atMs);
+    note(`${status} after ${delayMs} ms`);
     return { status, delayMs };
   }
   const cacheControl = pick(CACHE_CONTROLS);
@@ -82,6 +89,7 @@ export function answerByChance(
   if (confirmed !== undefined && isOften(60)) {
     const headers = [`ETag: ${confirmed.etag}`, `Cache-Control: ${cacheControl}`];
     confirmed.confirmed.push({ atMs, cacheControl });
+    note(`304 for ${confirmed.nth} after ${delayMs} ms`);
     return { status: 304, headers: confirmed.isVarying ? [...headers, 'Vary: X-Kind'] : headers, delayMs };
   }
   const nth = count();
@@ -106,6 +114,7 @@ export function answerByChance(
     confirmed: [],
   };
   history.sent.push(sent);
+  note(`${sent.status} number ${nth} after ${delayMs} ms and 3 times ${pauseMs} ms`);
   return { ...messageOf(sent), framing: pick(['length', 'chunked']), delayMs, pauseMs };
 }
 

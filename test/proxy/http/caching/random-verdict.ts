@@ -15,21 +15,21 @@ const SLACK_MS = 60;
 
 /** Why a client should not have got what it got; undefined when it may. */
 export function faultOf(exchange: Exchange, history: History): string | undefined {
-  const { id, request, got, startMs } = exchange;
+  const { id, request, got } = exchange;
   const asks = (line: string): boolean => request.headers?.includes(line) === true;
   if (got.excess !== '') return 'bytes after the answer';
+  if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
   if (asks('Cache-Control: only-if-cached')) {
     if (history.requestIds.has(id)) return 'only-if-cached reached the origin';
     if (got.status === 504) return undefined;
   }
-  if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
   const nth = fieldOf(got.headers, 'X-N');
   if (nth === undefined) return faultWithoutNumber(exchange, history);
   const sent = history.sent.find((one) => String(one.nth) === nth);
   if (sent === undefined) return `answer ${nth} of another URL`;
   const wrongBody = faultOfBody(exchange, sent);
   if (wrongBody !== undefined || sent.requestId === id) return wrongBody;
-  return faultOfReuse(exchange, sent) ?? faultOfAge(exchange, sent, history, startMs);
+  return faultOfReuse(exchange, sent) ?? faultOfAge(exchange, sent, history);
 }
 
 function faultWithoutNumber({ got, request, startMs }: Exchange, history: History): string | undefined {
@@ -37,6 +37,11 @@ function faultWithoutNumber({ got, request, startMs }: Exchange, history: Histor
     const etag = fieldOf(got.headers, 'ETag') ?? 'none';
     const asked = request.headers?.find((line) => line.startsWith('If-None-Match: ')) ?? '';
     return asked.includes(etag) ? undefined : `a 304 for ${etag} to who has ${asked}`;
+  }
+  const [, sizeBytes] = /^bytes \*\/(\d+)$/.exec(fieldOf(got.headers, 'Content-Range') ?? '') ?? [];
+  if (got.status === 416) {
+    const isKnown = history.sent.some(({ body }) => body.length === Number(sizeBytes));
+    return isKnown ? undefined : `a 416 of ${sizeBytes} bytes`;
   }
   const hasFailed = history.failedAtMs.some((atMs) => atMs > startMs - 1_000);
   return got.status >= 500 && hasFailed ? undefined : `an answer of nobody's, ${got.status}`;
@@ -79,25 +84,56 @@ function faultOfReuse({ request, got }: Exchange, sent: Sent): string | undefine
   return sent.isVarying && sent.kind !== kind ? `the variant of ${sent.kind} given to ${kind}` : undefined;
 }
 
-/** What forbids reuse because of time: too old, or changed in between. */
-function faultOfAge(exchange: Exchange, sent: Sent, history: History, startMs: number): string | undefined {
-  const { request, got } = exchange;
-  const isUnderWay = startMs <= sent.endMs + SLACK_MS;
-  const last = sent.confirmed.findLast(({ atMs }) => atMs <= startMs + got.tookMs);
-  const basisMs = last?.atMs ?? sent.atMs;
-  const cacheControl = last?.cacheControl ?? sent.cacheControl;
-  const isRecent = isUnderWay || basisMs >= startMs - SLACK_MS;
+/** A moment from which the age of an answer may count, and what was said about it then. */
+interface Basis {
+  readonly atMs: number;
+  readonly cacheControl: string;
+  readonly ageS: number;
+}
+
+/** What forbids reuse because of time: changed in between, or too old by every count. */
+function faultOfAge(exchange: Exchange, sent: Sent, history: History): string | undefined {
+  const { startMs, got } = exchange;
+  const confirmed = sent.confirmed.filter(({ atMs }) => atMs <= startMs + got.tookMs);
+  const bases: Basis[] = [
+    sent,
+    ...confirmed.map(({ atMs, cacheControl }) => ({ atMs, cacheControl, ageS: 0 })),
+  ];
   const changedMs = history.changedAtMs.findLast((atMs) => atMs < startMs - SLACK_MS) ?? 0;
-  if (sent.atMs < changedMs && basisMs < changedMs) return 'what was changed since is sent';
-  const mustBeNew =
-    request.headers?.some((line) => /^Cache-Control: (?:no-cache|max-age=0)$/.test(line)) === true;
-  if (mustBeNew && !isRecent) return 'no-cache answered from the cache';
-  const lifetimeS = lifetimeOf(cacheControl);
-  const ageS = (startMs - basisMs) / 1_000 + (last === undefined ? sent.ageS : 0);
-  if (lifetimeS === 0 && !isRecent) return `"${cacheControl}" reused after ${ageS} s`;
-  if (ageS > lifetimeS + SLACK_S && !isRecent) return `"${cacheControl}" reused after ${ageS} s`;
+  if (bases.every(({ atMs }) => atMs < changedMs)) {
+    return `what was changed ${changedMs - sent.atMs} ms later, and ${startMs - changedMs} ms ago, is sent`;
+  }
+  const faults = bases.map((basis) => faultOfBasis(exchange, sent, history, basis));
+  return faults.includes(undefined) ? undefined : faults.join(', or ');
+}
+
+function faultOfBasis(
+  { startMs, request, got }: Exchange,
+  sent: Sent,
+  history: History,
+  { atMs, cacheControl, ageS: initialS }: Basis,
+): string | undefined {
+  // Who asks while an answer is under way may share it, whatever it says about later.
+  const isRecent = startMs <= sent.endMs + SLACK_MS || atMs >= startMs - SLACK_MS;
+  const ageS = (startMs - atMs) / 1_000 + initialS;
   const told = Number(fieldOf(got.headers, 'Age') ?? (isRecent ? ageS : Number.NaN));
-  return Math.abs(told - ageS) <= SLACK_S + got.tookMs / 1_000 ? undefined : `Age ${told} after ${ageS} s`;
+  if (!(Math.abs(told - ageS) <= SLACK_S + got.tookMs / 1_000)) return `Age ${told} after ${ageS} s`;
+  if (isRecent) return undefined;
+  const lifetimeS = lifetimeOf(cacheControl);
+  const isStale = lifetimeS === 0 || ageS > lifetimeS + SLACK_S;
+  const isForced =
+    request.headers?.some((line) => /^Cache-Control: (?:no-cache|max-age=0)$/.test(line)) === true;
+  if (!isStale && !isForced) return undefined;
+  const isStrict = /no-cache|must-revalidate|s-maxage/.test(cacheControl) || lifetimeS === 0;
+  const hasFailed = [...history.failedAtMs, ...history.sent.filter(({ status }) => status >= 500).map(endOf)];
+  if (!(isStale && isStrict) && hasFailed.some((failedMs) => failedMs >= startMs - 1_000)) return undefined;
+  return isStale
+    ? `"${cacheControl}" reused after ${ageS} s`
+    : `no-cache answered from what is ${ageS} s old`;
+}
+
+function endOf({ endMs }: Sent): number {
+  return endMs;
 }
 
 /** For how long at most, with what it may be stale. */

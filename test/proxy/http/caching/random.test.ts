@@ -11,6 +11,8 @@ import { addressOf, openStage } from './stage.ts';
 const URLS = 12;
 const CLIENTS = 24;
 const REQUESTS_OF_A_CLIENT = 60;
+/** How far back a fault is told. */
+const TOLD_MS = 400;
 
 describe('random traffic through the cache of the HTTP proxy', () => {
   for (const keeping of ['store', 'memory'] as const) {
@@ -39,17 +41,24 @@ describe('random traffic through the cache of the HTTP proxy', () => {
             const way = { proxy: stage.proxy, localAddress: addressOf(client), target };
             const got = await ask(way, request);
             if (!history.requestIds.has(id) && got.status < 500) reused += 1;
+            const atMs = Date.now();
+            const n = got.headers.find(({ name }) => name === 'X-N')?.value ?? 'of its own';
+            history.events.push({ atMs, text: `${request.method} of ${id} got ${got.status} number ${n}` });
             const fault = faultOf({ id, request, got, startMs }, history);
             if (fault !== undefined) {
               const headers = got.headers.map(({ name, value }) => `${name}: ${value}`).join(' | ');
-              faults.push(`${fault}: ${target} ${JSON.stringify(request)} got ${got.status} ${headers}`);
+              const before = history.events
+                .filter((event) => event.atMs > startMs - TOLD_MS)
+                .map((event) => `    ${event.atMs - startMs} ms: ${event.text}`);
+              const asked = `${target} ${JSON.stringify(request)} got ${got.status} ${headers}`;
+              faults.push([`${fault}: ${asked}`, ...before].join('\n'));
             }
             await sleep(random.integer(60));
           }
         }),
       );
       if (faults.length > 0) {
-        throw new Error(`${faults.length} faults (WEIR_SEED=${seed}):\n${faults.slice(0, 5).join('\n')}`);
+        throw new Error(`${faults.length} faults (WEIR_SEED=${seed}):\n${faults.slice(0, 3).join('\n')}`);
       }
       if (reused < 100) throw new Error(`only ${reused} answers came from the cache (WEIR_SEED=${seed})`);
     });

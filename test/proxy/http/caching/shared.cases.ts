@@ -200,19 +200,49 @@ const ONE_BY_ONE: readonly SceneCase[] = [
       expect(scene.asked).to.have.length(1);
     },
   },
+  ...Object.entries({
+    'before its head came': { delayMs: 250 },
+    'while its body came': { pauseMs: 120 },
+    'while its many bytes came': { pauseMs: 120, body: LARGE },
+  } satisfies Record<string, Answer>).map(
+    ([when, answer]): SceneCase => ({
+      says: `an answer is not kept when an unsafe request succeeded ${when}`,
+      optional: true,
+      async play(open) {
+        const scene = open((nth, { method }) => {
+          if (method === 'POST') return {};
+          return nth === 1
+            ? { headers: [FRESH], body: 'from before', ...answer }
+            : { headers: [FRESH], body: 'from after' };
+        });
+        const before = scene.get();
+        await scene.untilAsked(1);
+        await sleep(100);
+        await scene.getMany([{ method: 'POST', sends: 'x' }]);
+        await before;
+        expect(told(await scene.get())).to.equal('200 from after');
+      },
+    }),
+  ),
   {
-    says: 'an answer asked for before an unsafe request is not kept after it',
+    says: 'a refresh behind is not kept when an unsafe request succeeded meanwhile',
     optional: true,
     async play(open) {
       const scene = open((nth, { method }) => {
         if (method === 'POST') return {};
-        return { headers: [FRESH], body: nth === 1 ? 'before' : 'after', delayMs: nth === 1 ? 250 : 0 };
+        if (nth === 1)
+          return { headers: ['Cache-Control: max-age=1, stale-while-revalidate=60'], body: 'oldest' };
+        return nth === 2
+          ? { headers: [FRESH], body: 'from before', delayMs: 300 }
+          : { headers: [FRESH], body: 'from after' };
       });
-      const before = scene.get();
-      await scene.untilAsked(1);
+      await scene.get();
+      await sleep(A_WHILE_MS);
+      expectAll([await scene.get()], 'oldest');
+      await scene.untilAsked(2);
       await scene.getMany([{ method: 'POST', sends: 'x' }]);
-      await before;
-      expect(told(await scene.get())).to.equal('200 after');
+      await sleep(500);
+      expect(told(await scene.get())).to.equal('200 from after');
     },
   },
 ];
