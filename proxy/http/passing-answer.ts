@@ -144,7 +144,8 @@ export function passAnswer(
     const small = stored && bytes && cache.withBody(stored, inMemory);
     if (small !== undefined && !isOutdated) cache.put(small);
     void (recording?.finish() ?? NOT_HELD).then((held) => {
-      if (stored !== undefined && held !== undefined && !isOutdated) {
+      if (stored !== undefined && held !== undefined && isOutdated) cache.save(url);
+      else if (stored !== undefined && held !== undefined) {
         cache.hold(cache.withBody(stored, { sizeBytes: wholeBytes, bytes, held, source: held }), small);
       }
       end();

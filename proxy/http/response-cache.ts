@@ -30,6 +30,8 @@ export interface ResponseCache {
   /** The answer once its body is known. */
   withBody(stored: Stored, body: Pick<Stored, 'sizeBytes' | 'bytes' | 'held' | 'source'>): Stored;
   put(stored: Stored, instead?: Stored): void;
+  /** Has the store keep of the URL what memory knows now. */
+  save(url: string): void;
   /** Takes an answer whose body is held from now on in the place of `instead`. */
   hold(stored: Stored, instead: Stored | undefined): void;
   /** What is to be kept of the URL from the moment that the body of `stored` is held. */
@@ -103,6 +105,7 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       return { ...stored, ...body, headers, judgement: judge({ ...stored, headers }, targets) };
     },
     put: (stored, instead) => memory.put(stored, instead),
+    save,
     hold(stored, instead) {
       const { url } = stored;
       const known = memory.variants(url);

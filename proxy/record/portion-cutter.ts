@@ -1,51 +1,76 @@
 import type { Portion } from '../../src/catalog/contents.ts';
 import { createChunker, MAX_PORTION_BYTES } from '../../src/content/chunker.ts';
-import { contentId } from '../../src/content/content-id.ts';
+import {
+  type ContentIdHasher,
+  contentId,
+  contentIdHasher,
+  EMPTY_CONTENT_ID,
+} from '../../src/content/content-id.ts';
 import { type PortionListBuilder, portionListBuilder } from '../../src/content/portion-list.ts';
+import type { Slabs } from './slabs.ts';
 
 /** Cuts a passing body into portions and hands them on a slab at a time. */
 export interface PortionCutter {
   /** Takes the next bytes; does not keep them. */
   write(bytes: Uint8Array): void;
-  /** Hands on what is left. */
-  finish(): void;
+  /** Hands on what is left. Gives the content id of the whole body. */
+  finish(): Buffer;
   readonly portions: PortionListBuilder;
   /** Bytes held and not handed on yet. */
   readonly heldBytes: number;
 }
 
 /** Portions are gathered to one write of the store. */
-export const SLAB_BYTES = 1024 * 1024;
+export const SLAB_BYTES = MAX_PORTION_BYTES;
 
-export function createPortionCutter(take: (portions: Portion[]) => void): PortionCutter {
+/**
+ * `sizeBytes`: how long the body is said to be. `take` gets portions and the slab they are views
+ * of, which is its to give back.
+ */
+export function createPortionCutter(
+  slabs: Slabs,
+  sizeBytes: number | undefined,
+  take: (portions: readonly Portion[], slab: Buffer) => void,
+): PortionCutter {
   const chunker = createChunker();
   const portions = portionListBuilder();
+  /** Of a body of one portion, which is four fifths of those of 64 KiB, the portion's id is its own. */
+  let whole: ContentIdHasher | undefined;
+  let id = EMPTY_CONTENT_ID;
   let slab = Buffer.alloc(0);
   let start = 0;
   let filled = 0;
+  let handedOnBytes = 0;
   let cut: Portion[] = [];
 
   function endPortion(): void {
     const bytes = slab.subarray(start, filled);
-    const id = contentId(bytes);
+    id = contentId(bytes);
+    whole?.update(bytes);
     portions.add(id, bytes.length);
     cut.push({ id, bytes });
     start = filled;
   }
 
-  /** Makes room for `sizeBytes`, handing on the portions of the slab that is full. */
-  function reserve(sizeBytes: number): void {
-    if (filled + sizeBytes <= slab.length) return;
-    const rest = slab.subarray(start, filled);
-    if (cut.length > 0) take(cut);
-    cut = [];
-    const isSmall = portions.count === 0 && rest.length + sizeBytes <= MAX_PORTION_BYTES;
-    // A small body never needs a whole slab.
-    const wanted = isSmall ? Math.min(MAX_PORTION_BYTES, 2 * (rest.length + sizeBytes)) : SLAB_BYTES;
-    slab = Buffer.allocUnsafe(Math.max(wanted, rest.length + sizeBytes));
+  /** Makes room for as many bytes, handing on the portions of the slab that is full. */
+  function reserve(neededBytes: number): void {
+    if (filled + neededBytes <= slab.length) return;
+    const full = slab;
+    const rest = full.subarray(start, filled);
+    slab = slabs.take(roomFor(rest.length + neededBytes));
     rest.copy(slab);
+    handedOnBytes += start;
     filled = rest.length;
     start = 0;
+    if (cut.length > 0) take(cut, full);
+    else slabs.giveBack(full);
+    cut = [];
+  }
+
+  /** A small body never needs a whole slab. */
+  function roomFor(neededBytes: number): number {
+    const likelyBytes = sizeBytes === undefined ? 2 * neededBytes : sizeBytes - handedOnBytes - start;
+    return Math.max(neededBytes, Math.min(SLAB_BYTES, likelyBytes));
   }
 
   function append(bytes: Uint8Array): void {
@@ -59,6 +84,7 @@ export function createPortionCutter(take: (portions: Portion[]) => void): Portio
       let at = 0;
       chunker.push(bytes, (end) => {
         append(bytes.subarray(at, end));
+        whole ??= contentIdHasher();
         endPortion();
         at = end;
       });
@@ -66,8 +92,9 @@ export function createPortionCutter(take: (portions: Portion[]) => void): Portio
     },
     finish() {
       if (filled > start) endPortion();
-      if (cut.length > 0) take(cut);
+      if (cut.length > 0) take(cut, slab);
       cut = [];
+      return whole === undefined ? id : whole.digest();
     },
     portions,
     get heldBytes() {
