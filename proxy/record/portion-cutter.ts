@@ -1,5 +1,5 @@
 import type { Portion } from '../../src/catalog/contents.ts';
-import { createChunker, MAX_PORTION_BYTES } from '../../src/content/chunker.ts';
+import { createChunker } from '../../src/content/chunker.ts';
 import {
   type ContentIdHasher,
   contentId,
@@ -14,14 +14,14 @@ export interface PortionCutter {
   /** Takes the next bytes; does not keep them. */
   write(bytes: Uint8Array): void;
   /** Hands on what is left. Gives the content id of the whole body. */
-  finish(): Buffer;
+  finish(): Uint8Array;
   readonly portions: PortionListBuilder;
   /** Bytes held and not handed on yet. */
   readonly heldBytes: number;
 }
 
-/** Portions are gathered to one write of the store. */
-export const SLAB_BYTES = MAX_PORTION_BYTES;
+/** Portions are gathered to one write of the store. No less than the longest portion. */
+export const SLAB_BYTES = 256 * 1024;
 
 /**
  * `sizeBytes`: how long the body is said to be. `take` gets portions and the slab they are views
@@ -63,7 +63,7 @@ export function createPortionCutter(
     filled = rest.length;
     start = 0;
     if (cut.length > 0) take(cut, full);
-    else slabs.giveBack(full);
+    else if (full.length > 0) slabs.giveBack(full);
     cut = [];
   }
 
@@ -94,7 +94,8 @@ export function createPortionCutter(
       if (filled > start) endPortion();
       if (cut.length > 0) take(cut, slab);
       cut = [];
-      return whole === undefined ? id : whole.digest();
+      // Kept for long, and a view would keep 8 KiB of the pool of Node.js with it.
+      return whole === undefined ? Uint8Array.from(id) : whole.digest();
     },
     portions,
     get heldBytes() {

@@ -9,8 +9,13 @@ export interface RecentBodies {
   /** The body of this content recorded from this URL. */
   find(scope: number, passing: Passing, contentId: Uint8Array): RecentBody | undefined;
   /** The body whose length and strong validator (RFC 9110 section 8.8) are those that pass now. */
-  findByValidator(scope: number, passing: Passing): RecentBody | undefined;
-  remember(scope: number, passing: Passing, body: RecentBody): void;
+  findByValidator(scope: number, passing: Passing): WitnessedBody | undefined;
+  /**
+   * Whether a witness of the body that passes now is of use later. Not without a validator; and what
+   * the cache keeps comes back as a hit or a 304, until it passes whole a second time after all.
+   */
+  isWitnessWanted(scope: number, passing: Passing): boolean;
+  remember(scope: number, passing: Passing, body: RecentBody | WitnessedBody): void;
   forget(scope: number, passing: Passing): void;
 }
 
@@ -19,6 +24,9 @@ export interface RecentBody {
   readonly contentId: Uint8Array;
   readonly identifier: Identifier;
   readonly sizeBytes: number;
+}
+
+export interface WitnessedBody extends RecentBody {
   readonly nonce: Buffer;
   readonly witness: Buffer;
 }
@@ -26,7 +34,7 @@ export interface RecentBody {
 export const MAX_RECENT_BODIES = 20_000;
 
 export function createRecentBodies(): RecentBodies {
-  const bodies = new Map<string, { body: RecentBody; validator: string | undefined }>();
+  const bodies = new Map<string, { body: RecentBody | WitnessedBody; validator: string | undefined }>();
   return {
     find(scope, passing, contentId) {
       const body = bodies.get(keyOf(scope, passing))?.body;
@@ -37,10 +45,15 @@ export function createRecentBodies(): RecentBodies {
       const key = keyOf(scope, passing);
       const found = bodies.get(key);
       if (validator === undefined || found?.validator !== validator) return undefined;
-      if (found.body.sizeBytes !== passing.sizeBytes) return undefined;
+      const { body } = found;
+      if (body.sizeBytes !== passing.sizeBytes || !('witness' in body)) return undefined;
       bodies.delete(key);
       bodies.set(key, found);
-      return found.body;
+      return body;
+    },
+    isWitnessWanted(scope, passing) {
+      if (validatorOf(passing) === undefined) return false;
+      return passing.keep === undefined || bodies.has(keyOf(scope, passing));
     },
     remember(scope, passing, body) {
       const key = keyOf(scope, passing);

@@ -4,7 +4,6 @@ import type { Log } from '../../src/base/log.ts';
 import type { Random } from '../../src/base/random.ts';
 import type { Portion } from '../../src/catalog/contents.ts';
 import type { HeldBody } from '../../src/catalog/responses.ts';
-import { contentIdHasher } from '../../src/content/content-id.ts';
 import { fingerprintHasher } from '../../src/content/fingerprint.ts';
 import { identifierOfFile } from '../../src/content/identifier.ts';
 import { portionListBuilder } from '../../src/content/portion-list.ts';
@@ -13,6 +12,7 @@ import { countRefusals, type RecordingPolicy, type Refusal } from './policy.ts';
 import { createPortionCutter, type PortionCutter } from './portion-cutter.ts';
 import { createRecentBodies, type RecentBodies } from './recent-bodies.ts';
 import type { Passing, Recorder, Recording } from './recording.ts';
+import { createSlabs, type Slabs } from './slabs.ts';
 import { createWitnessKey, type WitnessKey } from './witness.ts';
 
 export interface RecorderOptions {
@@ -56,6 +56,7 @@ const NOT_HELD: Promise<undefined> = Promise.resolve(undefined);
 interface Shared extends RecorderOptions {
   readonly recent: RecentBodies;
   readonly witnessKey: WitnessKey;
+  readonly slabs: Slabs;
   readonly stats: RecorderStats;
   readonly underWay: Set<Promise<void>>;
   queuedBytes: number;
@@ -77,6 +78,7 @@ export function createRecorder(options: RecorderOptions): StoringRecorder {
     ...options,
     recent: createRecentBodies(),
     witnessKey,
+    slabs: createSlabs(),
     stats,
     underWay: new Set(),
     queuedBytes: 0,
@@ -162,12 +164,11 @@ function recognise(shared: Shared, scope: number, passing: Passing): Recording |
 
 function record(shared: Shared, scope: number, passing: Passing): Recording {
   const { stats, policy } = shared;
-  const nonce = shared.witnessKey.newNonce();
-  const witness = shared.witnessKey.start(nonce);
-  const id = contentIdHasher();
+  const nonce = shared.recent.isWitnessWanted(scope, passing) ? shared.witnessKey.newNonce() : undefined;
+  const witness = nonce && shared.witnessKey.start(nonce);
   const print = fingerprintHasher();
   const queue = createBodyQueue(shared, scope, giveUp, passing.onProgress);
-  let cutter: PortionCutter | undefined = createPortionCutter(queue.put);
+  let cutter: PortionCutter | undefined = createPortionCutter(shared.slabs, passing.sizeBytes, queue.put);
   const { portions } = cutter;
   let sizeBytes = 0;
   let isGivenUp = false;
@@ -194,10 +195,9 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
     passing.onProgress?.();
   }
 
-  async function hold(): Promise<HeldBody | undefined> {
+  async function hold(contentId: Uint8Array): Promise<HeldBody | undefined> {
     await queue.settle();
     if (isGivenUp) return undefined;
-    const contentId = id.digest();
     const identifier = identifierOfFile(print.digest());
     const object = { level: 'file' as const, contentId, sizeBytes, identifier, isProved: false };
     const { url, etag, lastModified, keep } = passing;
@@ -212,7 +212,10 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
     stats.recorded++;
     stats.recordedBytes += sizeBytes;
     if (wasWanted) stats.caught++;
-    shared.recent.remember(scope, passing, { ...object, nonce, witness: witness.digest() });
+    shared.recent.remember(scope, passing, {
+      ...object,
+      ...(nonce && witness && { nonce, witness: witness.digest() }),
+    });
     return body;
   }
 
@@ -231,20 +234,19 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
       if (isGivenUp) return;
       sizeBytes += chunk.length;
       if (policy.refusalOfSize(sizeBytes) === 'tooLarge') return refuse('tooLarge');
-      id.update(chunk);
       print.update(chunk);
-      witness.update(chunk);
+      witness?.update(chunk);
       cutter?.write(chunk);
       queue.count(cutter?.heldBytes ?? 0);
     },
     finish() {
       const isTooSmall = passing.keep === undefined && policy.refusalOfSize(sizeBytes) === 'tooSmall';
       if (isTooSmall || sizeBytes === 0) refuse('tooSmall');
-      if (isGivenUp) return NOT_HELD;
-      cutter?.finish();
+      if (isGivenUp || cutter === undefined) return NOT_HELD;
+      const contentId = cutter.finish();
       cutter = undefined;
       queue.count(0);
-      return track(shared, hold().catch(giveUp));
+      return track(shared, hold(contentId).catch(giveUp));
     },
     abandon() {
       stop();
@@ -264,7 +266,8 @@ function track<T>({ underWay }: Shared, work: Promise<T>): Promise<T> {
 
 /** The portions of one body on their way to the store, counted against both bounds. */
 interface BodyQueue {
-  put(portions: Portion[]): void;
+  /** `slab` is the memory the portions are views of: used again once they are put or given up. */
+  put(portions: readonly Portion[], slab: Buffer): void;
   /** States how much of the body waits to be put. */
   count(heldBytes: number): void;
   /** Resolves when everything put so far is durable or given up. */
@@ -289,7 +292,7 @@ function createBodyQueue(
   let isStopped = false;
 
   /** Async, so that a store that throws is a store that rejects. */
-  async function store(portions: Portion[]): Promise<void> {
+  async function store(portions: readonly Portion[]): Promise<void> {
     if (!isStopped) await shared.keeper.putPortions(scope, portions);
   }
 
@@ -301,17 +304,18 @@ function createBodyQueue(
   }
 
   return {
-    put(portions) {
+    put(portions, slab) {
       if (isStopped) return;
       const bytes = portions.reduce((sum, portion) => sum + portion.bytes.length, 0);
-      queuedBytes += bytes;
-      shared.queuedBytes += bytes;
+      queuedBytes += slab.length;
+      shared.queuedBytes += slab.length;
       if (queuedBytes > MAX_BODY_QUEUE_BYTES) giveUp();
       const settled = store(portions)
         .catch(giveUp)
         .finally(() => {
-          queuedBytes -= bytes;
-          shared.queuedBytes -= bytes;
+          queuedBytes -= slab.length;
+          shared.queuedBytes -= slab.length;
+          shared.slabs.giveBack(slab);
         });
       puts = Promise.all([puts, settled]).then(() => {
         if (isStopped) return;

@@ -20,11 +20,21 @@ export interface WitnessKey {
 
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
+const COUNTER_BYTES = 6;
 
+/**
+ * Nonces are counted: they must differ under a key that dies with the process, and need not be
+ * unpredictable (NIST SP 800-38D section 8.2.1).
+ */
 export function createWitnessKey(random: Random): WitnessKey {
   const key = random(KEY_BYTES);
+  let nonces = 0;
   return {
-    newNonce: () => random(NONCE_BYTES),
+    newNonce() {
+      const nonce = Buffer.alloc(NONCE_BYTES);
+      nonce.writeUIntBE(++nonces, NONCE_BYTES - COUNTER_BYTES, COUNTER_BYTES);
+      return nonce;
+    },
     start(nonce) {
       const cipher = createCipheriv('aes-256-gcm', key, nonce);
       return {

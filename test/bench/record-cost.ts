@@ -3,6 +3,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createPortionCutter } from '../../proxy/record/portion-cutter.ts';
+import { createSlabs } from '../../proxy/record/slabs.ts';
 import { createWitnessKey } from '../../proxy/record/witness.ts';
 import { createScope } from '../../src/catalog/scope.ts';
 import { createChunker } from '../../src/content/chunker.ts';
@@ -114,7 +115,7 @@ function copy(chunks: readonly Buffer[]): void {
 }
 
 function cut(chunks: readonly Buffer[]): void {
-  const cutter = createPortionCutter(() => undefined);
+  const cutter = createPortionCutter(createSlabs(), BODY_BYTES, () => undefined);
   for (const bytes of chunks) cutter.write(bytes);
   cutter.finish();
 }

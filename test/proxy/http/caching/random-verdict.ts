@@ -16,17 +16,15 @@ const SLACK_MS = 60;
 /** Why a client should not have got what it got; undefined when it may. */
 export function faultOf(exchange: Exchange, history: History): string | undefined {
   const { id, request, got } = exchange;
-  const asks = (line: string): boolean => request.headers?.includes(line) === true;
   if (got.excess !== '') return 'bytes after the answer';
   if (request.method !== 'GET' && request.method !== 'HEAD') return undefined;
-  if (asks('Cache-Control: only-if-cached')) {
-    if (history.requestIds.has(id)) return 'only-if-cached reached the origin';
-    if (got.status === 504) return undefined;
-  }
+  const isOnlyIfCached = request.headers?.includes('Cache-Control: only-if-cached') === true;
+  if (isOnlyIfCached && got.status === 504) return undefined;
   const nth = fieldOf(got.headers, 'X-N');
   if (nth === undefined) return faultWithoutNumber(exchange, history);
   const sent = history.sent.find((one) => String(one.nth) === nth);
   if (sent === undefined) return `answer ${nth} of another URL`;
+  if (isOnlyIfCached && sent.requestId === id) return 'only-if-cached got its answer from the origin';
   const wrongBody = faultOfBody(exchange, sent);
   if (wrongBody !== undefined || sent.requestId === id) return wrongBody;
   return faultOfReuse(exchange, sent) ?? faultOfAge(exchange, sent, history);

@@ -1,4 +1,4 @@
-import { A_WHILE_MS, type Answer, type Case, fill, hit, miss, type Step } from './case.ts';
+import { A_WHILE_MS, ANYTHING, type Answer, type Case, fill, hit, miss, type Step } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 const LOST: Answer = { raw: '' };
@@ -40,6 +40,71 @@ const WHILE_REVALIDATING: readonly Case[] = [
       origin: { delayMs: 500, status: 304, headers: [FRESH, 'ETag: "a"', 'X-A: new'] },
     },
     { next: [hit({ age: [0, 3], gets: { 'X-A': 'new' } })] },
+  ),
+  whenStale(
+    'a fetch behind an answer to only-if-cached does not say only-if-cached itself',
+    '5861 3',
+    REFRESHING,
+    {
+      from: 1,
+      headers: ['Cache-Control: only-if-cached'],
+      status: [200, 504],
+      body: ANYTHING,
+      asks: 'any',
+      asked: { 'Cache-Control': /^(?!.*only-if-cached)/ },
+      settleMs: 200,
+      origin: { headers: [FRESH] },
+    },
+  ),
+  whenStale(
+    'a fetch behind an answer with a part is one of the whole',
+    '5861 3',
+    REFRESHING,
+    {
+      headers: ['Range: bytes=0-5'],
+      status: [200, 206],
+      body: /^answer/,
+      asks: 'any',
+      asked: { Range: null },
+      settleMs: 200,
+      origin: { headers: [FRESH] },
+    },
+    { next: [{ from: 2, asks: 'any', origin: { headers: [FRESH] } }] },
+  ),
+  whenStale(
+    'a fetch behind an answer to HEAD is one of the whole',
+    '5861 3',
+    REFRESHING,
+    { method: 'HEAD', status: 200, asks: 'any', settleMs: 200, origin: { headers: [FRESH] } },
+    { next: [{ status: 200, asks: 'any', body: /^answer [123] /, origin: { headers: [FRESH] } }] },
+  ),
+  whenStale(
+    "a fetch behind asks with the cache's condition, not the client's",
+    '5861 3',
+    [...REFRESHING, 'ETag: "a"'],
+    {
+      from: 1,
+      headers: ['If-None-Match: "other"'],
+      asks: 'any',
+      asked: { 'If-None-Match': /^(?!.*other)/ },
+      settleMs: 200,
+      origin: { headers: [FRESH], body: 'the other' },
+    },
+    { next: [{ status: 200, asks: 'any', body: /^answer [13] |^the other$/, origin: { headers: [FRESH] } }] },
+  ),
+  whenStale(
+    'a fetch behind an answer to Authorization is not stored for others',
+    '9111 3.5',
+    REFRESHING,
+    {
+      from: 1,
+      client: 1,
+      headers: ['Authorization: Basic eDp5'],
+      asks: 'any',
+      settleMs: 200,
+      origin: { headers: [FRESH], body: 'secret' },
+    },
+    { next: [{ client: 2, status: 200, asks: 'any', body: /^answer/, origin: { headers: [FRESH] } }] },
   ),
   whenStale(
     'the window of stale-while-revalidate ends',
