@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { canonicalAddress } from '../../src/base/address-ranges.ts';
 import { answerText } from './answer.ts';
 import type { KnownSubscriber, PageFacts, PageSite, Visitor } from './page/facts.ts';
@@ -28,6 +29,17 @@ const PAGE_METHODS = 'GET, HEAD, OPTIONS';
 /** Whether the proxy answers for this origin itself instead of dialling: http://weir/ and http://wpad/. */
 export function isOwn({ host, port }: HostPort): boolean {
   return OWN_HOSTS.has(host) && port === HTTP_PORT;
+}
+
+/** Whether a proxied request is for the very port it came to: a browser set by hand asks for the page so. */
+export function isThisPort(
+  origin: HostPort,
+  { localAddress = '', localPort }: Socket,
+  site: PageSite,
+): boolean {
+  const { host, port } = origin;
+  if (host === site.publicAddress?.host.toLowerCase() && port === site.publicAddress.port) return true;
+  return port === localPort && canonicalAddress(host) === canonicalAddress(localAddress);
 }
 
 /** Answers a request addressed to the proxy itself. */

@@ -10,7 +10,7 @@ import type { CacheStore } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import { type Announcement, announced } from './announce.ts';
 import { answerError, refuseConnection } from './answer.ts';
-import { answerItself, type DirectSettings, isOwn } from './direct.ts';
+import { answerItself, type DirectSettings, isOwn, isThisPort } from './direct.ts';
 import type { Exchange } from './exchange.ts';
 import { createForwarder } from './forward.ts';
 import { type CacheCounts, type CacheSettings, createGetService } from './get.ts';
@@ -121,6 +121,11 @@ export function createService(settings: ServiceSettings): Service {
     }
   }
 
+  function isForPage({ origin, path }: ForwardRequest, client: Socket): boolean {
+    if (isOwn(origin)) return !isTestDownload(path);
+    return isThisPort(origin, client, settings.page.site);
+  }
+
   /** What to believe of an intercepted request. */
   function believe(request: InterceptedRequest, client: Socket): Promise<ForwardRequest> {
     assert(checkHost !== undefined, 'only a transparent listener intercepts');
@@ -146,7 +151,7 @@ export function createService(settings: ServiceSettings): Service {
           (believed) => pass({ request: believed, req, res }),
           (error: unknown) => fail({ request: request.dialled, req, res }, asWeirError(error)),
         );
-      } else if (isOwn(request.origin) && !isTestDownload(request.path)) {
+      } else if (isForPage(request, req.socket)) {
         if (request.framing.kind !== 'none') res.shouldKeepAlive = false;
         answerItself({ req, path: request.path, isProxied: true }, res, settings.page);
       } else pass({ request, req, res });

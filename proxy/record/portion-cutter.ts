@@ -37,7 +37,7 @@ export function createPortionCutter(
   /** Of a body of one portion, which is four fifths of those of 64 KiB, the portion's id is its own. */
   let whole: ContentIdHasher | undefined;
   let id = EMPTY_CONTENT_ID;
-  let slab = Buffer.alloc(0);
+  let slab: Buffer = Buffer.alloc(0);
   let start = 0;
   let filled = 0;
   let handedOnBytes = 0;
