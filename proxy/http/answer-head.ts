@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { WeirError } from '../../src/base/errors.ts';
+import { withoutFields } from './cache/fields.ts';
 import { headersForClient, type RawHeaders, valuesOf } from './headers.ts';
 
 /** The status line and headers of an origin's answer, less what was meant for one connection. */
@@ -15,11 +16,16 @@ export interface AnswerHead {
 
 /** Throws WEIR_PROXY_UPSTREAM for an answer whose extent is unclear. */
 export function readAnswerHead(answer: IncomingMessage, requestMs: number, responseMs: number): AnswerHead {
+  const { statusCode: status = 0 } = answer;
+  if (status < 200 || status > 999)
+    throw new WeirError('WEIR_PROXY_UPSTREAM', `the origin answered with the status ${status}`);
   refuseUnclearFraming(answer);
-  const headers = headersForClient(answer.rawHeaders);
+  const passed = headersForClient(answer.rawHeaders);
+  // RFC 9110 section 8.6: a 204 has none, and who reads one would wait for a body.
+  const headers = status === 204 ? withoutFields(passed, (name) => name === 'content-length') : passed;
   // RFC 9110 section 6.6.1: who keeps or passes on an answer without a date gives it one.
   if (answer.headers.date === undefined) headers.push('Date', new Date(responseMs).toUTCString());
-  return { status: answer.statusCode ?? 502, reason: reasonOf(answer), headers, requestMs, responseMs };
+  return { status, reason: reasonOf(answer), headers, requestMs, responseMs };
 }
 
 /**

@@ -40,9 +40,16 @@ export interface ArrivingBodyOptions {
   /** What of the body can be read back, when it is being recorded. */
   readonly durable: DurablePart | undefined;
   readonly store: Pick<CacheStore, 'readDurable'>;
-  /** A body up to this is kept in memory until it is whole. */
-  readonly wholeBytes: number;
+  readonly memory: BodyMemory;
   onRoom(): void;
+}
+
+/** What of a body is kept in memory although its readers have passed it. */
+export interface BodyMemory {
+  /** A body up to this, until it is whole. */
+  readonly wholeBytes: number;
+  /** So much of what is not durable yet, for readers that come while it arrives. */
+  readonly joinBytes: number;
 }
 
 /** The origin is read no further ahead of the fastest reader. */
@@ -58,12 +65,8 @@ interface Reading {
   wake(): void;
 }
 
-export function createArrivingBody({
-  durable,
-  store,
-  wholeBytes,
-  onRoom,
-}: ArrivingBodyOptions): ArrivingBody {
+export function createArrivingBody({ durable, store, memory, onRoom }: ArrivingBodyOptions): ArrivingBody {
+  const { wholeBytes, joinBytes } = memory;
   const readings = new Set<Reading>();
   let chunks: Buffer[] = [];
   /** Where in the body the first of `chunks` begins. */
@@ -75,6 +78,11 @@ export function createArrivingBody({
 
   function canReadBack(): boolean {
     return durable?.isLost === false;
+  }
+
+  /** Nobody waits for the store: what is not in memory must be there already. */
+  function isDurable(toByte: number): boolean {
+    return (durable?.sizeBytes ?? 0) >= toByte;
   }
 
   /** After a reader, the store or the origin has got further. */
@@ -103,7 +111,8 @@ export function createArrivingBody({
     if (arrivedBytes <= wholeBytes) return;
     let neededFrom = arrivedBytes;
     for (const { position } of readings) neededFrom = Math.min(neededFrom, position);
-    if (canReadBack()) neededFrom = Math.max(neededFrom, durable?.sizeBytes ?? 0);
+    if (canReadBack())
+      neededFrom = Math.max(durable?.sizeBytes ?? 0, Math.min(neededFrom, arrivedBytes - joinBytes));
     let gone = 0;
     for (const chunk of chunks) {
       if (startBytes + chunk.length > neededFrom) break;
@@ -151,11 +160,10 @@ export function createArrivingBody({
     }
   }
 
-  /** From the store, as far as it is durable. */
+  /** From the store, up to where memory begins. */
   async function* readBack(reading: Reading): AsyncGenerator<Uint8Array> {
-    const toByte = Math.min(durable?.sizeBytes ?? 0, startBytes);
-    if (durable === undefined || toByte <= reading.position) return more(reading);
-    for await (const chunk of store.readDurable(durable, reading.position, toByte)) {
+    if (durable === undefined || !isDurable(startBytes)) throw tooSlow();
+    for await (const chunk of store.readDurable(durable, reading.position, startBytes)) {
       if (reading.isLeft) return;
       reading.position += chunk.length;
       yield chunk;
@@ -196,7 +204,7 @@ export function createArrivingBody({
     },
     adjust,
     get isJoinable() {
-      return failure === undefined && (startBytes === 0 || canReadBack());
+      return failure === undefined && (startBytes === 0 || (canReadBack() && isDurable(startBytes)));
     },
     read() {
       const reading: Reading = { position: 0, isLeft: false, error: undefined, wake: () => {} };

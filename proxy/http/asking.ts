@@ -3,12 +3,13 @@ import { LRUCache } from 'lru-cache';
 import { asWeirError, type WeirError } from '../../src/base/errors.ts';
 import { type AnswerHead, readAnswerHead } from './answer-head.ts';
 import { askHeaders } from './ask-headers.ts';
+import { withoutFields } from './cache/fields.ts';
 import { agreesWith304, headAgrees } from './cache/freshen.ts';
 import { mayServeOnError, requestDirectives } from './cache/reuse.ts';
 import { isSelected, selectingFields } from './cache/vary.ts';
 import type { Exchange } from './exchange.ts';
 import type { CacheCounts } from './get.ts';
-import { valuesOf } from './headers.ts';
+import { type RawHeaders, valuesOf } from './headers.ts';
 import { passInterim } from './interim.ts';
 import type { OriginConnections } from './origin-connections.ts';
 import { fetchFromOrigin, type OriginFetch, upstreamError } from './origin-fetch.ts';
@@ -16,6 +17,7 @@ import { completedHead } from './parts.ts';
 import { type Asked, type PassingAnswer, type PassingOptions, passAnswer } from './passing-answer.ts';
 import type { ForwardRequest } from './request.ts';
 import type { Stored } from './stored.ts';
+import { discard } from './transfer.ts';
 
 /** Gets answers from origins: one request for all clients that want the same at the same time. */
 export interface Asker {
@@ -42,8 +44,8 @@ export interface AskerOptions extends PassingOptions {
   readonly connections: OriginConnections;
   readonly originIdleMs: number;
   readonly counts: CacheCounts;
-  /** Answers from the cache. */
-  serve(exchange: Exchange, stored: Stored): void;
+  /** Answers from the cache; `ownHeaders` instead of those for everybody. */
+  serve(exchange: Exchange, stored: Stored, ownHeaders?: RawHeaders): void;
   /** The answer that was waited for is not for this client: it starts anew. */
   again(exchange: Exchange): void;
 }
@@ -52,6 +54,7 @@ const MAX_REFRESHING = 64;
 /** URLs whose answers turned out not to be for sharing: nobody waits for another's answer meanwhile. */
 const MAX_UNSHARED = 10_000;
 const UNSHARED_MS = 60_000;
+const OF_THE_CLIENT = new Set(['cache-control', 'pragma']);
 /** RFC 5861 section 4. */
 const SPARED_STATUSES = new Set([500, 502, 503, 504]);
 
@@ -99,7 +102,10 @@ class OriginAsker implements Asker {
   refresh(request: ForwardRequest, validated: Stored): void {
     if (this.#underWay.has(request.url) || this.#refreshing >= MAX_REFRESHING) return;
     this.#refreshing++;
-    this.#send(this.#create(request, { validated }, true, undefined), { validated });
+    // What the client would put up with does not concern the cache's own request.
+    const rawHeaders = withoutFields(request.rawHeaders, (name) => OF_THE_CLIENT.has(name));
+    const asking = this.#create({ ...request, rawHeaders }, { validated }, true, undefined);
+    this.#send(asking, { validated });
   }
 
   outdate(url: string): void {
@@ -206,13 +212,13 @@ class OriginAsker implements Asker {
     const { cache, clock, counts } = this.#options;
     const head = readAnswerHead(answer, asking.requestMs, clock.wallMs());
     if (validated !== undefined && head.status === 304) {
-      answer.resume();
+      discard(answer);
       if (!agreesWith304(validated, head.headers)) return this.#send(asking, {});
       counts.validated++;
       return this.#serveValidated(asking, validated, head);
     }
     if (SPARED_STATUSES.has(head.status) && this.#mayBeStale(asking, 'error')) {
-      answer.resume();
+      discard(answer);
       return this.#serveStale(asking);
     }
     if (begun !== undefined && head.status === 206) return this.#complete(asking, begun, head, answer);
@@ -245,7 +251,8 @@ class OriginAsker implements Asker {
     if (!passing.isKept) asking.isShareable = false;
     const [first, ...others] = asking.waiting;
     asking.waiting.clear();
-    if (first !== undefined) passing.deliver(first, true);
+    if (first === undefined) passing.finishOrDrop();
+    else passing.deliver(first, true);
     if (others.length > 0 && !passing.isKept) this.#unshared.set(url, true);
     for (const exchange of others) if (!this.#join(asking, exchange)) this.#options.again(exchange);
   }
@@ -253,13 +260,13 @@ class OriginAsker implements Asker {
   #serveValidated(asking: Asking, validated: Stored, head: AnswerHead): void {
     const { cache, serve } = this.#options;
     if (asking.isOutdated) return this.#serveAll(asking, validated);
-    const { own, others } = cache.freshen(validated, asking.request.rawHeaders, head);
+    const { stored, ownHeaders } = cache.freshen(validated, asking.request.rawHeaders, head);
     const [first] = asking.waiting;
     if (first !== undefined) {
       asking.waiting.delete(first);
-      serve(first, own);
+      serve(first, stored, ownHeaders);
     }
-    this.#serveAll(asking, others);
+    this.#serveAll(asking, cache.memory.variants(stored.url)?.includes(stored) === true ? stored : undefined);
   }
 
   /** What a HEAD tells of a stored answer (RFC 9111 section 4.3.5). */

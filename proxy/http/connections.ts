@@ -44,14 +44,32 @@ export interface KnownClient {
   readonly connections: number | undefined;
 }
 
+/** The connections that clients have to other processes which serve the same port. */
+export interface ElsewhereConnections {
+  /** How many a client has there, as far as this process has been told. */
+  of(client: string): number;
+  /** Tells them how many it has here. */
+  tell(client: string, connections: number): void;
+}
+
+export const NOWHERE_ELSE: ElsewhereConnections = { of: () => 0, tell: () => {} };
+
 export function openClientConnections(
   clients: AddressRanges,
   limits: HttpLimits,
   clientAt: (address: string) => KnownClient | undefined,
   start: Start,
+  elsewhere: ElsewhereConnections,
 ): ClientConnections {
   const connections = new Map<Socket, Connection>();
   const perClient = new Map<string, number>();
+
+  function count(client: string, change: 1 | -1): void {
+    const left = (perClient.get(client) ?? 0) + change;
+    if (left === 0) perClient.delete(client);
+    else perClient.set(client, left);
+    elsewhere.tell(client, left);
+  }
 
   function begin(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
     connection.isBusy = true;
@@ -79,16 +97,13 @@ export function openClientConnections(
       const known = clientAt(canonical);
       const client = known === undefined ? networkOf(canonical) : `name ${known.name}`;
       const most = known?.connections ?? limits.connectionsPerClient;
-      const count = (perClient.get(client) ?? 0) + 1;
-      if (count > most)
+      if ((perClient.get(client) ?? 0) + elsewhere.of(client) >= most)
         throw new WeirError('WEIR_SERVER_BUSY', `more than ${most} connections from ${address}`);
-      perClient.set(client, count);
+      count(client, 1);
       connections.set(socket, { destination, isBusy: false, waiting: [] });
       socket.once('close', () => {
         connections.delete(socket);
-        const left = (perClient.get(client) ?? 1) - 1;
-        if (left === 0) perClient.delete(client);
-        else perClient.set(client, left);
+        count(client, -1);
       });
     },
     has: (socket) => connections.has(socket),

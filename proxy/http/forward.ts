@@ -109,7 +109,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
 
 const UNRECORDED = {
   store: NO_CACHE_STORE,
-  wholeBytes: () => 0,
+  memory: () => ({ wholeBytes: 0, joinBytes: 0 }),
   record: () => undefined,
   onWhole: () => {},
   onBroken: () => {},

@@ -135,9 +135,9 @@ export function createGetService(options: GetOptions): GetService {
     return { isServed: true };
   }
 
-  function serve(exchange: Exchange, stored: Stored): void {
+  function serve(exchange: Exchange, stored: Stored, ownHeaders?: RawHeaders): void {
     const { res } = exchange;
-    server.serve(exchange, stored, clock.wallMs()).then(
+    server.serve(exchange, stored, clock.wallMs(), ownHeaders).then(
       (isServed) => {
         if (isServed || res.destroyed) return;
         cache.remove(stored);

@@ -19,6 +19,9 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ]);
 
+/** What Connection says that is not the name of a field, or of one that is meant for one connection anyway. */
+const CONNECTION_OPTIONS = ['', 'close', 'keep-alive', 'upgrade', 'te'];
+
 const STATED = ['host', 'content-length', 'expect'];
 
 /** Names as sent; a header sent several times has an array. No prototype: a name may be anything. */
@@ -27,10 +30,19 @@ export type OriginHeaders = Record<string, string | string[]>;
 /** The values of all header lines of this lower-case name. */
 export function valuesOf(raw: RawHeaders, name: string): string[] {
   const values: string[] = [];
-  for (const [header, value] of pairs(raw)) {
-    if (header.length === name.length && header.toLowerCase() === name) values.push(value);
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const header = raw[at];
+    if (header?.length === name.length && header.toLowerCase() === name) values.push(raw[at + 1] ?? '');
   }
   return values;
+}
+
+/** The headers less those that Connection names; it keeps its own. */
+export function withoutNamedByConnection(raw: RawHeaders): RawHeaders {
+  const named = namedByConnection(raw);
+  for (const option of CONNECTION_OPTIONS) named.delete(option);
+  if (named.size === 0) return raw;
+  return [...pairs(raw)].filter(([name]) => !named.has(name.toLowerCase())).flat();
 }
 
 /**
@@ -65,14 +77,21 @@ export function headersForClient(raw: RawHeaders): string[] {
   return headers;
 }
 
-/** Trailer fields as OutgoingMessage.addTrailers takes them. */
+/** Trailer fields as OutgoingMessage.addTrailers takes them; none that would say something about framing. */
 export function trailerPairs(raw: RawHeaders): [name: string, value: string][] {
-  return [...pairs(raw)];
+  return [...pairs(raw)].filter(([name]) => {
+    const lower = name.toLowerCase();
+    return !HOP_BY_HOP.has(lower) && !STATED.includes(lower);
+  });
 }
 
 function hopByHop(raw: RawHeaders): (lowerName: string) => boolean {
-  const named = new Set(valuesOf(raw, 'connection').flatMap((value) => value.toLowerCase().split(/[\s,]+/)));
+  const named = namedByConnection(raw);
   return (lowerName) => HOP_BY_HOP.has(lowerName) || named.has(lowerName);
+}
+
+function namedByConnection(raw: RawHeaders): Set<string> {
+  return new Set(valuesOf(raw, 'connection').flatMap((value) => value.toLowerCase().split(/[\s,]+/)));
 }
 
 function* pairs(raw: RawHeaders): Generator<[name: string, value: string]> {

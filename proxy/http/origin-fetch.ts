@@ -1,6 +1,7 @@
 import { type Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { systemCode, WeirError } from '../../src/base/errors.ts';
 import type { RawHeaders } from './headers.ts';
+import { MAX_INTERIM_ANSWERS } from './interim.ts';
 import type { OriginConnections } from './origin-connections.ts';
 import type { Origin } from './request.ts';
 
@@ -39,6 +40,7 @@ export function fetchFromOrigin(
   events: OriginEvents,
 ): OriginFetch {
   let isOver = false;
+  let interim = 0;
   let sent = send(connections.shared, []);
 
   function send(agent: Agent, connection: readonly string[]): ClientRequest {
@@ -58,6 +60,7 @@ export function fetchFromOrigin(
       request.destroy(new WeirError('WEIR_PROXY_UPSTREAM', `nothing has moved for ${idleMs} ms`));
     });
     request.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
+      if (++interim > MAX_INTERIM_ANSWERS) request.destroy(neverAnswers());
       if (!isOver) events.onInterim(statusCode, statusMessage, rawHeaders);
     });
     request.on('response', (answer) => {
@@ -90,6 +93,13 @@ export function fetchFromOrigin(
       sent.destroy();
     },
   };
+}
+
+export function neverAnswers(): WeirError {
+  return new WeirError(
+    'WEIR_PROXY_UPSTREAM',
+    `the origin sent ${MAX_INTERIM_ANSWERS} interim answers and no other`,
+  );
 }
 
 /** What a failed request to an origin is to the client. */

@@ -4,7 +4,8 @@ import { assert } from '../../src/base/assert.ts';
 import { WeirError } from '../../src/base/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { trailerPairs } from './headers.ts';
-import { passInterim } from './interim.ts';
+import { MAX_INTERIM_ANSWERS, passInterim } from './interim.ts';
+import { neverAnswers } from './origin-fetch.ts';
 
 /** Completes the request http-proxy has made and sends it, body and all. */
 export function startRequest(
@@ -24,7 +25,9 @@ export function startRequest(
     socket.destroy();
     onFailure(new WeirError('WEIR_PROXY_UPSTREAM', 'the origin switched protocols unasked'));
   });
+  let interim = 0;
   originRequest.on('information', ({ statusCode, statusMessage, rawHeaders }) => {
+    if (++interim > MAX_INTERIM_ANSWERS) originRequest.destroy(neverAnswers());
     passInterim({ request, req, res }, statusCode, statusMessage, rawHeaders);
   });
   if (request.expectsContinue) passContinue(originRequest, res);

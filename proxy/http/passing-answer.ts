@@ -6,6 +6,7 @@ import type { CacheStore } from '../record/cache-store.ts';
 import type { KeptOfUrl } from '../record/keeper.ts';
 import type { Recorder, Recording } from '../record/recording.ts';
 import type { AnswerHead } from './answer-head.ts';
+import type { BodyMemory } from './arriving-body.ts';
 import { decideReuse, requestDirectives } from './cache/reuse.ts';
 import { servedHeaders } from './cache/served.ts';
 import { isStorable } from './cache/storable.ts';
@@ -29,6 +30,8 @@ export interface PassingAnswer {
   isFor(exchange: Exchange): boolean;
   /** Sends it to a client; `isFirst` to the one who asked. */
   deliver(exchange: Exchange, isFirst: boolean): void;
+  /** Nobody reads it: it is given up, unless the rest is worth having. */
+  finishOrDrop(): void;
   /** It was changed at the origin meanwhile: nobody else gets it, and it is not kept. */
   outdate(): void;
 }
@@ -65,6 +68,9 @@ export interface PassingBudget {
 
 /** Kept in memory as they arrive: bodies that are recorded too get there when they are asked for again. */
 const ARRIVING_BODY_BYTES = 256 * 1024;
+/** A larger body is durable but for this much, as long as the store keeps up. */
+const JOIN_BYTES = 2 * 1024 * 1024;
+const NO_MEMORY: BodyMemory = { wholeBytes: 0, joinBytes: 0 };
 export const MAX_ARRIVING_BYTES = 128 * 1024 * 1024;
 /** What is missing of a body whose clients have all left is fetched if it is no more, for so many at a time. */
 export const FINISH_BYTES = 16 * 1024 * 1024;
@@ -83,7 +89,8 @@ export function passAnswer(
   const { cache, parts, store, recorder, clock, targets, budget } = options;
   const { request, method, clientAddress } = asked;
   const { rawHeaders, url } = request;
-  const mayKeep = cache.isFor(request) && isStorable({ method, headers: rawHeaders }, head, targets);
+  const mayKeep =
+    cache.isFor(request) && isDelimited(answer) && isStorable({ method, headers: rawHeaders }, head, targets);
   const stored = mayKeep ? cache.create(url, rawHeaders, head) : undefined;
   const isPart = method === 'GET' && cache.isFor(request) && parts.mayKeep(rawHeaders, head);
   const [length] = valuesOf(head.headers, 'content-length');
@@ -96,22 +103,23 @@ export function passAnswer(
   const { body, recording } = startTransfer(answer, {
     store,
     prefix,
-    wholeBytes: reserve,
+    memory: reserve,
     record,
     onWhole: keep,
     onBroken: end,
   });
 
-  /** How much of the body to keep in memory as it arrives. */
-  function reserve(isRecorded: boolean): number {
-    if (stored === undefined && !isPart) return 0;
+  /** How much of the body to keep in memory as it arrives: all of a small one, else what new readers need. */
+  function reserve(isRecorded: boolean): BodyMemory {
+    if (stored === undefined && !isPart) return NO_MEMORY;
     const most = isRecorded ? ARRIVING_BODY_BYTES : options.memoryBodyBytes;
-    const wanted = Math.min(sizeBytes ?? ARRIVING_BODY_BYTES, most);
-    const isRoom = budget.arrivingBytes + wanted <= MAX_ARRIVING_BYTES;
-    if ((sizeBytes ?? 0) > most || !isRoom) return 0;
-    reservedBytes = wanted;
-    budget.arrivingBytes += wanted;
-    return wanted;
+    const isSmall = (sizeBytes ?? 0) <= most;
+    const wantedBytes = isSmall ? Math.min(sizeBytes ?? ARRIVING_BODY_BYTES, most) : JOIN_BYTES;
+    const isRoom = budget.arrivingBytes + wantedBytes <= MAX_ARRIVING_BYTES;
+    if (!isRoom || (!isSmall && !isRecorded)) return NO_MEMORY;
+    reservedBytes = wantedBytes;
+    budget.arrivingBytes += wantedBytes;
+    return { wholeBytes: isSmall ? wantedBytes : 0, joinBytes: isRecorded ? wantedBytes : 0 };
   }
 
   function record(onProgress: () => void): Recording | undefined {
@@ -165,16 +173,23 @@ export function passAnswer(
     });
   }
 
-  /** Without readers an answer is given up, unless little of something worth keeping is missing. */
-  function readerLeft(): void {
+  function finishOrDrop(): void {
     if (isOver || isFinishing || body.readers > 0 || answer.closed) return;
-    const missingBytes = (sizeBytes ?? Number.POSITIVE_INFINITY) - body.arrivedBytes;
+    // How long an answer without a length is shows while it arrives; only the cache itself waits to see.
+    const unknownBytes = clientAddress === undefined ? 0 : Number.POSITIVE_INFINITY;
+    const missingBytes = sizeBytes === undefined ? unknownBytes : sizeBytes - body.arrivedBytes;
     const isWorth = stored !== undefined && !isOutdated && missingBytes <= FINISH_BYTES;
-    if (isWorth && budget.finishing < MAX_FINISHING) {
-      isFinishing = true;
-      budget.finishing++;
-      body.adjust();
-    } else answer.destroy();
+    if (!isWorth || budget.finishing >= MAX_FINISHING) {
+      answer.destroy();
+      return;
+    }
+    isFinishing = true;
+    budget.finishing++;
+    const mostBytes = body.arrivedBytes + FINISH_BYTES;
+    answer.on('data', () => {
+      if (body.arrivedBytes > mostBytes) answer.destroy();
+    });
+    body.adjust();
   }
 
   function end(): void {
@@ -194,22 +209,37 @@ export function passAnswer(
     },
     deliver(exchange, isFirst) {
       const { res } = exchange;
-      const reader = body.read();
-      res.once('close', () => {
-        reader.leave();
-        readerLeft();
-      });
       // Others are not sent what the origin had for the one who asked.
       const isAsIs = isFirst || stored === undefined;
       const headers = isAsIs ? [...head.headers] : servedHeaders(stored.judgement, clock.wallMs());
-      res.writeHead(head.status, head.reason, headers);
+      try {
+        res.writeHead(head.status, head.reason, headers);
+      } catch (error) {
+        options.fail(exchange, upstreamError(error));
+        return finishOrDrop();
+      }
+      const reader = body.read();
+      res.once('close', () => {
+        reader.leave();
+        finishOrDrop();
+      });
       const own = isFirst ? undefined : recordFor(exchange);
       sendBody(exchange, reader, own, () => body.trailers).catch((error: unknown) => {
         options.fail(exchange, upstreamError(error));
       });
     },
+    finishOrDrop,
     outdate() {
       isOutdated = true;
     },
   };
+}
+
+/**
+ * Whether the end of the body is marked. Where it is that of the connection, libuv may report a reset
+ * as an end (seen on a busy machine), and what was cut off would be kept as the whole.
+ */
+function isDelimited({ headers, statusCode }: IncomingMessage): boolean {
+  if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return true;
+  return statusCode === 204;
 }

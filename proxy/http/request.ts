@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { RawHeaders } from './headers.ts';
+import { type RawHeaders, withoutNamedByConnection } from './headers.ts';
 import type { HttpLimits } from './limits.ts';
 import { type Framing, type MessageHead, type Refused, readHead, refused } from './message-head.ts';
 
@@ -39,6 +39,7 @@ export interface ForwardRequest {
   readonly expectsContinue: boolean;
   /** Remaining hops of an OPTIONS request (RFC 9110 section 7.6.2). */
   readonly maxForwards: number | undefined;
+  /** Less what Connection names: the origin does not see that, so nothing may depend on it. */
   readonly rawHeaders: RawHeaders;
 }
 
@@ -133,7 +134,7 @@ function forwardTo(
     framing,
     expectsContinue,
     maxForwards: method === 'OPTIONS' ? maxForwards : undefined,
-    rawHeaders,
+    rawHeaders: withoutNamedByConnection(rawHeaders),
   };
 }
 

@@ -38,17 +38,19 @@ export interface ResponseCache {
   keeping(stored: Stored): KeptOfUrl;
   /**
    * The origin has said that the answer still holds (RFC 9111 section 4.3.4), in an answer to these
-   * request headers. Gives what the client who asked is sent, and what others are, if anything.
+   * request headers. Gives it as it is now, kept or not, and the headers for the client who asked.
    */
-  freshen(
-    stored: Stored,
-    requestHeaders: RawHeaders,
-    head: AnswerHead,
-  ): { own: Stored; others: Stored | undefined };
+  freshen(stored: Stored, requestHeaders: RawHeaders, head: AnswerHead): Freshened;
   /** The answer does not hold any more. */
   remove(stored: Stored): void;
   /** No answer to the URL holds any more. */
   forget(url: string): Promise<void>;
+}
+
+export interface Freshened {
+  /** With the new headers and times as far as they are for everybody. */
+  readonly stored: Stored;
+  readonly ownHeaders: RawHeaders;
 }
 
 export interface ResponseCacheOptions {
@@ -62,13 +64,31 @@ export interface ResponseCacheOptions {
 export function createResponseCache(options: ResponseCacheOptions): ResponseCache {
   const { isEnabled, store, memoryBytes, targets } = options;
   const memory = createResponseMemory(memoryBytes);
+  /** What is being looked up; not in here any more when the URL has changed meanwhile. */
+  const loading = new Map<string, ReturnType<CacheStore['find']>>();
+
+  store.watch(({ url, isInvalidated }) => {
+    loading.delete(url);
+    if (isInvalidated) memory.forget(url);
+    else memory.drop(url);
+  });
 
   function save(url: string): void {
     store.replace(keptOf(url, memory.variants(url) ?? []));
   }
 
+  /** After `stored` has come or gone. */
+  function tell({ url, held }: Stored): void {
+    if (held === undefined) store.announce({ url, isInvalidated: false });
+    else save(url);
+  }
+
   async function load(url: string): Promise<void> {
-    const found = await store.find(url);
+    const underWay = loading.get(url) ?? store.find(url);
+    loading.set(url, underWay);
+    const found = await underWay;
+    if (loading.get(url) !== underWay) return;
+    loading.delete(url);
     memory.load(
       url,
       found.map((kept) => storedOf(url, kept, targets)),
@@ -104,7 +124,11 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       const headers = [...stored.headers, 'Content-Length', String(body.sizeBytes)];
       return { ...stored, ...body, headers, judgement: judge({ ...stored, headers }, targets) };
     },
-    put: (stored, instead) => memory.put(stored, instead),
+    put(stored, instead) {
+      memory.put(stored, instead);
+      // What is being recorded is told of when it is held.
+      if (stored.source === undefined) tell(stored);
+    },
     save,
     hold(stored, instead) {
       const { url } = stored;
@@ -124,26 +148,31 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
     },
     freshen(stored, requestHeaders, head) {
       const updated = freshen(stored, head, targets);
+      const ownHeaders = withoutFields(updated.headers, (name) => name === 'age');
       const headers = storedHeaders(updated.headers, targets);
       const response = { ...updated, headers };
+      const isKept = isStorable({ method: 'GET', headers: [] }, response, targets);
+      const isForOthers = isStorable({ method: 'GET', headers: requestHeaders }, updated, targets);
+      // What answers somebody's credentials tells nobody else anything (RFC 9111 section 3.5).
+      if (isKept && !isForOthers) return { stored, ownHeaders };
       const selecting = selectingFields(requestHeaders, headers);
-      const isKept = selecting !== undefined && isStorable({ method: 'GET', headers: [] }, response, targets);
-      const judgement = judge(response, targets);
-      const kept = { ...response, selecting: selecting ?? [], judgement, described: describe(headers) };
-      memory.remove(stored);
-      if (isKept) memory.put(kept);
-      if (stored.held !== undefined) save(stored.url);
-      const given = withoutFields(updated.headers, (name) => name === 'age');
-      return {
-        own: { ...kept, judgement: { ...judgement, headers: given } },
-        others: isKept ? kept : undefined,
+      const fresh = {
+        ...response,
+        selecting: selecting ?? [],
+        judgement: judge(response, targets),
+        described: describe(headers),
       };
+      memory.remove(stored);
+      if (isKept && selecting !== undefined) memory.put(fresh);
+      if (stored.held !== undefined) save(stored.url);
+      return { stored: fresh, ownHeaders };
     },
     remove(stored) {
       memory.remove(stored);
-      if (stored.held !== undefined) save(stored.url);
+      tell(stored);
     },
     async forget(url) {
+      store.announce({ url, isInvalidated: true });
       if (memory.variants(url) === undefined) await load(url);
       const isKept = (memory.variants(url) ?? []).some(({ held }) => held !== undefined);
       memory.forget(url);

@@ -15,9 +15,10 @@ import type { ResponseMemory, Stored } from './stored.ts';
 export interface StoredServer {
   /**
    * Answers a GET or HEAD with a stored answer: whole, in part, or by telling that the client has it
-   * (RFC 9111 section 4.3.2). Resolves with false, having sent nothing, when the body cannot be read.
+   * (RFC 9111 section 4.3.2). `ownHeaders` are sent instead of those for everybody. Resolves with
+   * false, having sent nothing, when the body cannot be read.
    */
-  serve(exchange: Exchange, stored: Stored, nowMs: number): Promise<boolean>;
+  serve(exchange: Exchange, stored: Stored, nowMs: number, ownHeaders?: RawHeaders): Promise<boolean>;
   /** Answers with the bytes of one range. */
   servePart(exchange: Exchange, stored: Stored, range: ByteRange, bytes: Buffer, nowMs: number): void;
 }
@@ -43,7 +44,7 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
     loading.set(stored, read);
     try {
       const bytes = await read;
-      if (loading.delete(stored)) memory.put({ ...stored, bytes }, stored);
+      if (loading.delete(stored)) memory.replace(stored, { ...stored, bytes });
       return bytes;
     } catch (error) {
       loading.delete(stored);
@@ -132,9 +133,14 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
     return bytes === undefined ? stored : { ...stored, bytes };
   }
 
-  async function serve(exchange: Exchange, stored: Stored, nowMs: number): Promise<void> {
+  async function serve(
+    exchange: Exchange,
+    stored: Stored,
+    nowMs: number,
+    ownHeaders?: RawHeaders,
+  ): Promise<void> {
     const { req, res, request } = exchange;
-    const headers = servedHeaders(stored.judgement, nowMs);
+    const headers = ownHeaders === undefined ? servedHeaders(stored.judgement, nowMs) : [...ownHeaders];
     if (isNotModified(request.rawHeaders, stored)) {
       res.writeHead(304, notModifiedHeaders(headers)).end();
       return;
@@ -156,9 +162,9 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
     servePart({ res }, stored, range, bytes, nowMs) {
       res.writeHead(206, partHeaders(stored, servedHeaders(stored.judgement, nowMs), range)).end(bytes);
     },
-    async serve(exchange, stored, nowMs) {
+    async serve(exchange, stored, nowMs, ownHeaders) {
       try {
-        await serve(exchange, stored, nowMs);
+        await serve(exchange, stored, nowMs, ownHeaders);
         return true;
       } catch (error) {
         if (exchange.res.headersSent) throw error;

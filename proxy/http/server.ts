@@ -10,7 +10,13 @@ import type { Log } from '../../src/base/log.ts';
 import { type CacheStore, NO_CACHE_STORE } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import type { Announcement } from './announce.ts';
-import { type ClientConnections, type KnownClient, openClientConnections } from './connections.ts';
+import {
+  type ClientConnections,
+  type ElsewhereConnections,
+  type KnownClient,
+  NOWHERE_ELSE,
+  openClientConnections,
+} from './connections.ts';
 import type { DirectSettings } from './direct.ts';
 import { isOwn } from './direct.ts';
 import type { CacheCounts, CacheSettings } from './get.ts';
@@ -32,6 +38,8 @@ export interface HttpProxyOptions {
   readonly clients: readonly string[];
   /** Who is known to have this canonical address. */
   readonly clientAt?: (address: string) => KnownClient | undefined;
+  /** Where other processes serve the same port. */
+  readonly elsewhere?: ElsewhereConnections;
   /** Ports CONNECT may reach: by default 443 alone. An empty list turns CONNECT off. */
   readonly connectPorts?: readonly number[];
   readonly dial: Dial;
@@ -106,6 +114,7 @@ export async function openHttpProxy(options: HttpProxyOptions): Promise<HttpProx
     limits,
     options.clientAt ?? (() => undefined),
     service.request,
+    options.elsewhere ?? NOWHERE_ELSE,
   );
   serve(server, clients, service, () => undefined);
   if (transparentServer) serve(transparentServer, clients, service, transparent.destinationOf);

@@ -44,11 +44,15 @@ export interface ResponseMemory {
   variants(url: string): readonly Stored[] | undefined;
   /** Takes it in the place of `instead`, or of what the same requests select. */
   put(stored: Stored, instead?: Stored): void;
+  /** Puts `next` where `stored` is, if it is still there. */
+  replace(stored: Stored, next: Stored): void;
   /** What the store has of a URL, `found` none too. */
   load(url: string, found: readonly Stored[]): void;
   remove(stored: Stored): void;
   /** From now on the URL has no answer. */
   forget(url: string): void;
+  /** From now on it is not known whether the URL has answers. */
+  drop(url: string): void;
   readonly sizeBytes: number;
   readonly entries: number;
 }
@@ -83,6 +87,14 @@ export function createResponseMemory(maxBytes: number): ResponseMemory {
       const others = without(stored.url, (one) => one === instead || selectingKey(one) === key);
       byUrl.set(stored.url, [stored, ...others].slice(0, MAX_VARIANTS));
     },
+    replace(stored, next) {
+      const variants = byUrl.peek(stored.url) ?? [];
+      if (variants.includes(stored))
+        byUrl.set(
+          stored.url,
+          variants.map((one) => (one === stored ? next : one)),
+        );
+    },
     load(url, found) {
       if (byUrl.peek(url) === undefined) byUrl.set(url, found);
     },
@@ -93,6 +105,7 @@ export function createResponseMemory(maxBytes: number): ResponseMemory {
       );
     },
     forget: (url) => void byUrl.set(url, []),
+    drop: (url) => void byUrl.delete(url),
     get sizeBytes() {
       return byUrl.calculatedSize;
     },

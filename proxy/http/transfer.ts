@@ -3,7 +3,7 @@ import { WeirError } from '../../src/base/errors.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { Recording } from '../record/recording.ts';
 import { whenClosed } from './answer-head.ts';
-import { type ArrivingBody, createArrivingBody } from './arriving-body.ts';
+import { type ArrivingBody, type BodyMemory, createArrivingBody } from './arriving-body.ts';
 
 /** The body of an origin's answer on its way: to its readers, and to the recorder. */
 export interface Transfer {
@@ -15,12 +15,20 @@ export interface TransferOptions {
   readonly store: Pick<CacheStore, 'readDurable'>;
   /** Bytes of the body that come before those of the answer. */
   readonly prefix?: Buffer | undefined;
-  /** A body up to this is kept in memory until it is whole. */
-  wholeBytes(isRecorded: boolean): number;
+  memory(isRecorded: boolean): BodyMemory;
   /** Begins to record the body, if it is to be recorded. */
   record(onProgress: () => void): Recording | undefined;
   onWhole(transfer: Transfer): void;
   onBroken(error: WeirError): void;
+}
+
+/** An answer nobody wants is read to its end up to this: a new connection would cost more. */
+const DISCARD_BYTES = 64 * 1024;
+
+export function discard(answer: IncomingMessage): void {
+  const sizeBytes = Number(answer.headers['content-length'] ?? Number.POSITIVE_INFINITY);
+  if (sizeBytes <= DISCARD_BYTES || answer.statusCode === 304) answer.resume();
+  else answer.destroy();
 }
 
 /** Starts the answer flowing. */
@@ -29,7 +37,7 @@ export function startTransfer(answer: IncomingMessage, options: TransferOptions)
   const body: ArrivingBody = createArrivingBody({
     durable: recording?.durable,
     store: options.store,
-    wholeBytes: options.wholeBytes(recording !== undefined),
+    memory: options.memory(recording !== undefined),
     onRoom: () => answer.resume(),
   });
   const transfer = { body, recording };

@@ -6,7 +6,7 @@ import type { Keeper, KeptOfUrl } from './keeper.ts';
 import type { DurablePart } from './recording.ts';
 
 /** What an HTTP cache has of the store: the answers it kept, and their bodies. */
-export interface CacheStore {
+export interface CacheStore extends Pick<Keeper, 'announce' | 'watch'> {
   /** Never rejects: what cannot be read is not kept. */
   find(url: string): Promise<readonly KeptResponse[]>;
   /** Later these, and no others, are kept of the URL. */
@@ -69,6 +69,8 @@ export function openCacheStore(keeper: Keeper, log: Log): CacheStore {
       yield* readPortions(body.scope, portions, fromByte, toByte);
     },
     readDurable: (part, fromByte, toByte) => readPortions(part.scope, part.portions(), fromByte, toByte),
+    announce: (change) => keeper.announce(change),
+    watch: (listener) => keeper.watch(listener),
   };
 }
 
@@ -84,6 +86,8 @@ export const NO_CACHE_STORE: CacheStore = {
   async *readDurable() {
     throw missing();
   },
+  announce: () => {},
+  watch: () => {},
 };
 
 function missing(): WeirError {

@@ -35,6 +35,17 @@ export interface Keeper {
   portionsOf(body: HeldBody): Promise<PortionList | undefined>;
   /** Plain bytes, checked against the store's checksum; undefined for a portion that is gone or damaged. */
   readPortions(scope: number, ids: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]>;
+  /** Tells the other processes at the same store. What `record` and `replace` keep they are told anyway. */
+  announce(change: UrlChange): void;
+  /** Calls `listener` with what the other processes announce and keep. */
+  watch(listener: (change: UrlChange) => void): void;
+}
+
+/** What is known of the answers to a URL is known no more. */
+export interface UrlChange {
+  readonly url: string;
+  /** By an unsafe request (RFC 9111 section 4.4): no answer asked for before holds. Else others are kept. */
+  readonly isInvalidated: boolean;
 }
 
 export type KnownSubscriber = Pick<
@@ -51,7 +62,7 @@ export interface KeptOfUrl {
 /** For what passes to no subscriber. */
 export const NOBODYS_SCOPE: number = CACHE_SCOPE_NUMBER;
 
-/** In the process that owns the store. */
+/** In the process that owns the store, where no other process has answers in memory. */
 export function catalogKeeper(catalog: Catalog): Keeper {
   const { subscribers, contents, captures, responses, records } = catalog;
 
@@ -80,5 +91,7 @@ export function catalogKeeper(catalog: Catalog): Keeper {
       return portions;
     },
     readPortions: async (scope, ids) => contents.uncheckedPortions(scopeOf(scope), ids),
+    announce: () => {},
+    watch: () => {},
   };
 }

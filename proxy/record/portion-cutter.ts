@@ -69,7 +69,8 @@ export function createPortionCutter(
 
   /** A small body never needs a whole slab. */
   function roomFor(neededBytes: number): number {
-    const likelyBytes = sizeBytes === undefined ? 2 * neededBytes : sizeBytes - handedOnBytes - start;
+    const unannounced = portions.count === 0 ? 2 * neededBytes : SLAB_BYTES;
+    const likelyBytes = sizeBytes === undefined ? unannounced : sizeBytes - handedOnBytes - start;
     return Math.max(neededBytes, Math.min(SLAB_BYTES, likelyBytes));
   }
 

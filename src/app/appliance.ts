@@ -1,21 +1,14 @@
 import { join } from 'node:path';
 import { openServerIdentity } from '../../backup/server/identity.ts';
 import { openBackupServer } from '../../backup/server/server.ts';
-import { openDestinationReader } from '../../proxy/http/original-destination.ts';
-import { type HttpProxy, openHttpProxy } from '../../proxy/http/server.ts';
-import { openCacheStore } from '../../proxy/record/cache-store.ts';
-import { catalogKeeper, type Keeper } from '../../proxy/record/keeper.ts';
-import { recordingPolicy } from '../../proxy/record/policy.ts';
-import { createRecorder } from '../../proxy/record/recorder.ts';
-import type { Recorder } from '../../proxy/record/recording.ts';
+import { catalogKeeper } from '../../proxy/record/keeper.ts';
 import { systemClock } from '../base/clock.ts';
 import { type Closers, createClosers } from '../base/closers.ts';
-import { createDialer } from '../base/dial.ts';
+import type { WeirError } from '../base/errors.ts';
 import { systemFiles } from '../base/files.ts';
 import type { Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { type Catalog, openCatalog } from '../catalog/catalog.ts';
-import type { Subscriber } from '../catalog/subscribers.ts';
 import { createOperator, type Operator } from '../console/operator.ts';
 import { openConsole } from '../console/server.ts';
 import type { ByteStore } from '../store/byte-store.ts';
@@ -23,9 +16,9 @@ import { openEmbeddedByteStore } from '../store/embedded/byte-store.ts';
 import { openEmbeddedRecords } from '../store/embedded/records.ts';
 import type { Records } from '../store/records.ts';
 import type { Config } from './config.ts';
-import { transparentListen } from './config-schema.ts';
 import { operatorToken } from './operator-token.ts';
-import { VERSION } from './version.ts';
+import { openProxyRole, type ProxyRole } from './proxy-role.ts';
+import { openProxyWorkers, type ProxyWorkers } from './proxy-workers.ts';
 
 /** The provider's side, open: the roles of the configuration over one catalogue. */
 export interface Appliance extends AsyncDisposable {
@@ -36,6 +29,8 @@ export interface Appliance extends AsyncDisposable {
   >;
   /** Resolves when every capture finished so far is durable. */
   settle(): Promise<void>;
+  /** Resolves with the reason when a role has ended that cannot be started again. */
+  readonly failure: Promise<WeirError>;
 }
 
 /**
@@ -67,18 +62,13 @@ async function openRoles(
   const { bytes, records } = await openStores(config, log, closers);
   const identity = await openServerIdentity(systemFiles, dataDirectory);
   const catalog = await openCatalog(records, bytes, systemClock, systemRandom);
-  const policy = recordingPolicy(config.proxy.record);
-  const keeper = catalogKeeper(catalog);
-  const recorder = createRecorder({ keeper, clock: systemClock, random: systemRandom, log, policy });
-  closers.defer(() => recorder.settle());
   const addresses: { proxy?: ListenAddress; backup?: ListenAddress; console?: ListenAddress } = {};
-  const stats: Record<string, () => unknown> = { bytes: () => bytes.stats(), recorder: () => recorder.stats };
+  const stats: Record<string, () => unknown> = { bytes: () => bytes.stats() };
 
-  if (roles.includes('proxy')) {
-    const proxy = await openProxy(config, log, catalog, keeper, recorder);
+  const proxy = roles.includes('proxy') ? await openProxy(config, log, catalog) : undefined;
+  if (proxy !== undefined) {
     closers.defer(() => proxy.close());
     addresses.proxy = { host: config.proxy.host, port: proxy.address.port };
-    stats['proxy'] = () => proxy.stats();
   }
   if (roles.includes('backup')) {
     const listen = config.backup;
@@ -103,7 +93,10 @@ async function openRoles(
   );
   if (roles.includes('console')) {
     const token = await operatorToken(dataDirectory);
-    const readStats = () => Object.fromEntries(Object.entries(stats).map(([role, read]) => [role, read()]));
+    const readStats = async () => ({
+      ...Object.fromEntries(Object.entries(stats).map(([role, read]) => [role, read()])),
+      ...(await proxy?.stats()),
+    });
     const server = await openConsole({ listen: config.console, operator, token, stats: readStats, log });
     closers.defer(() => server.close());
     addresses.console = server.address;
@@ -111,7 +104,8 @@ async function openRoles(
   return {
     operator,
     addresses,
-    settle: () => recorder.settle(),
+    settle: async () => proxy?.settle(),
+    failure: proxy?.failure ?? new Promise(() => {}),
     [Symbol.asyncDispose]: () => closers.closeAll(),
   };
 }
@@ -137,53 +131,15 @@ async function openStores(
   return { bytes, records };
 }
 
+/** In this process, or in several of its own. */
 async function openProxy(
   config: Config,
   log: Log,
   catalog: Catalog,
-  keeper: Keeper,
-  recorder: Recorder,
-): Promise<HttpProxy> {
-  const { clients, connectPorts, connections, connectionsPerClient, page, transparent } = config.proxy;
-  const { publicHost, publicPort, port, via, forwarded } = config.proxy;
-  const publicAddress = publicHost && { host: publicHost, port: publicPort ?? port };
-  const { enabled: isEnabled, ...cache } = config.proxy.cache;
-  const { dial, addressesOf } = createDialer({ allow: config.dial.allow });
-  return openHttpProxy({
-    listen: config.proxy,
-    ...(transparent && {
-      transparent: {
-        listen: transparentListen(transparent),
-        destinationOf: await openDestinationReader(transparent.via),
-        addressesOf,
-      },
-    }),
-    clients,
-    clientAt: keeper.subscriberAt,
-    connectPorts,
-    limits: { connections, connectionsPerClient },
-    dial,
-    recorder,
-    store: openCacheStore(keeper, log),
-    cache: { isEnabled, ...cache },
-    page: {
-      site: { version: VERSION, retention: RETENTION, ...page, ...(publicAddress && { publicAddress }) },
-      subscriberAt(address) {
-        const subscriber = catalog.subscribers.byAddress(address);
-        return subscriber && { name: subscriber.name, isRecorded: isRecorded(config, subscriber) };
-      },
-    },
-    announce: { via, forwarded },
-    log,
-  });
-}
-
-/** For the page, where the provider has not written a sentence of its own. */
-const RETENTION =
-  'Until its room is needed: what is worth least goes first, and nothing goes that a backup refers to.';
-
-function isRecorded({ proxy }: Config, { isSuspended, consents }: Subscriber): boolean {
-  return proxy.record.enabled && !isSuspended && consents.http?.isGiven === true;
+): Promise<ProxyRole & Partial<ProxyWorkers>> {
+  const keeper = catalogKeeper(catalog);
+  if (config.proxy.workers === 1) return openProxyRole(config, log, keeper);
+  return openProxyWorkers(config, log, keeper, catalog.subscribers);
 }
 
 interface ListenAddress {

@@ -67,6 +67,7 @@ export const ERRORS = {
   WEIR_NFT_DENIED: meaning(1, 403, 'Run the command as root (or with CAP_NET_ADMIN).'),
   WEIR_NFT_FAILED: meaning(1, 500, 'Nothing was changed that was in force before. The kernel may lack nf_tables or TPROXY: try --via redirect, or see docs/interception.md.'),
   WEIR_NFT_UNCONFIRMED: meaning(1, 409, 'Apply again and confirm in time, with Enter or `weir nft confirm` from another shell; --seconds gives you longer.'),
+  WEIR_WORKER_LOST: meaning(1, 503, 'A process of the proxy ended; another takes its place. If that goes on, the log says why they end.'),
   WEIR_OPERATOR_REFUSED: meaning(12, 401, 'The operator token is in `operator-token` in the data directory, readable by its owner.'),
   WEIR_INTERRUPTED: meaning(130, 499, 'Run the command again: it resumes.'),
 } as const satisfies Record<`WEIR_${string}`, Meaning>;

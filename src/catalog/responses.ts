@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { ByteReader, ByteWriter } from '../base/binary.ts';
 import { WeirError } from '../base/errors.ts';
-import { CONTENT_ID_BYTES } from '../content/content-id.ts';
+import { CONTENT_ID_BYTES, contentId } from '../content/content-id.ts';
 import { type Collection, deleteRecord, type Operation, putRecord, type Records } from '../store/records.ts';
 import { versioned } from './versioned.ts';
 
@@ -56,7 +55,7 @@ export function openKeptResponses(records: Records): KeptResponses {
 }
 
 function keyOf(url: string): Buffer {
-  return createHash('sha256').update(url).digest();
+  return contentId(Buffer.from(url));
 }
 
 function encodeResponses(kept: readonly KeptResponse[]): Buffer {

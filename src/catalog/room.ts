@@ -55,8 +55,9 @@ const TARGET_SHARE = 0.9;
 const MAX_ROUNDS = 4;
 /** After a check that could not get below the limit. */
 const PAUSE_MS = 60_000;
-/** Objects deleted in one group, with their holdings. */
+/** Deleted in one group, with holdings and portion lists: some 9 MB of these, or one object's. */
 const EVICTED_AT_ONCE = 32;
+const EVICTED_BYTES_AT_ONCE = 16 * 1024 ** 3;
 const HOLDINGS_AT_ONCE = 1000;
 
 export function openRoom(options: RoomOptions): Room {
@@ -71,8 +72,13 @@ export function openRoom(options: RoomOptions): Room {
   async function makeRoom(): Promise<void> {
     try {
       for (let round = 0; round < MAX_ROUNDS && isOver() && !closing.signal.aborted; round++) {
-        const report = await makeRoomOnce({ ...options, stats, signal: closing.signal });
-        if (report === undefined || report.freedBytes <= 0) break;
+        const report = await makeRoomOnce({
+          ...options,
+          stats,
+          signal: closing.signal,
+          isFirst: round === 0,
+        });
+        if (report === undefined || (round > 0 && report.freedBytes <= 0)) break;
       }
       if (isOver()) log.warn('catalog.room.over', { limitBytes, passingBytes: bytes.stats().passingBytes });
     } catch (error) {
@@ -105,6 +111,8 @@ export function openRoom(options: RoomOptions): Room {
 }
 
 interface RoundOptions extends RoomOptions {
+  /** Of a check. */
+  readonly isFirst: boolean;
   readonly stats: RoomStats;
   readonly signal: AbortSignal;
 }
@@ -147,8 +155,8 @@ async function evict(
   const { uses } = catalog.captures;
   const evicted = { evictedObjects: 0, evictedBytes: 0 };
   const victims = await choose(options);
-  for (let at = 0; at < victims.length && !signal.aborted; at += EVICTED_AT_ONCE) {
-    const group = victims.slice(at, at + EVICTED_AT_ONCE);
+  for (const group of groups(victims)) {
+    if (signal.aborted) break;
     for (const { object } of await catalog.contents.evict(await leavingOf(catalog, group), watch.has)) {
       evicted.evictedObjects++;
       evicted.evictedBytes += object.sizeBytes;
@@ -160,11 +168,25 @@ async function evict(
   return evicted;
 }
 
+function* groups(victims: readonly Victim[]): Generator<readonly Victim[]> {
+  for (let at = 0; at < victims.length; ) {
+    let end = at;
+    for (let bytes = 0; end < victims.length && end - at < EVICTED_AT_ONCE; end++) {
+      bytes += victims[end]?.sizeBytes ?? 0;
+      if (end > at && bytes > EVICTED_BYTES_AT_ONCE) break;
+    }
+    yield victims.slice(at, end);
+    at = end;
+  }
+}
+
 /**
- * Enough for the target, by what the captured objects come to: what passes on the disk may be far
- * more, when much of it was proved since or belongs to nothing, and then it is the sweep that helps.
+ * Enough for the target. At first by what the captured objects come to: what passes on the disk may
+ * be far more, when much of it was proved since or belongs to nothing, and then it is the sweep
+ * that helps. If that was not enough, by what is on the disk, since segments of which little leaves
+ * are passed over.
  */
-async function choose({ catalog, bytes, limitBytes }: RoundOptions): Promise<readonly Victim[]> {
+async function choose({ catalog, bytes, limitBytes, isFirst }: RoundOptions): Promise<readonly Victim[]> {
   const { records, scopeOf, captures, contents } = catalog;
   const { plainBytes, storedBytes, passingBytes } = bytes.stats();
   const plainShare = storedBytes === 0 ? 1 : plainBytes / storedBytes;
@@ -174,7 +196,8 @@ async function choose({ catalog, bytes, limitBytes }: RoundOptions): Promise<rea
   const sight = { records, scopeOf, worth: captures.uses.worth, isProved: proved.has };
   const passingPlainBytes = passingBytes * plainShare;
   const { victims, capturedBytes } = await chooseVictims(sight, passingPlainBytes - targetBytes);
-  return leastWorth(victims, Math.min(capturedBytes, passingPlainBytes) - targetBytes);
+  const countedBytes = isFirst ? Math.min(capturedBytes, passingPlainBytes) : passingPlainBytes;
+  return leastWorth(victims, countedBytes - targetBytes);
 }
 
 /** The victims as they are recorded now, with their holdings. */

@@ -71,6 +71,8 @@ export interface Subscribers {
   authenticate(token: Uint8Array): Promise<Device>;
   /** Makes every token of the subscriber's device of this name worthless. */
   revoke(name: string, deviceName: string): Promise<number>;
+  /** Calls `listener` with each subscriber that is new or has changed, once that is durable. */
+  watch(listener: (subscriber: Subscriber) => void): void;
 }
 
 export const INVITATION_DAYS = 7;
@@ -93,6 +95,7 @@ class StoredSubscribers implements Subscribers {
   readonly #random: Random;
   readonly #byNumber = new Map<number, { subscriber: Subscriber; record: SubscriberRecord }>();
   readonly #byAddress = new Map<string, Subscriber>();
+  readonly #listeners: ((subscriber: Subscriber) => void)[] = [];
 
   constructor(records: Records, clock: Clock, random: Random, known: readonly SubscriberRecord[]) {
     this.#records = records;
@@ -220,6 +223,10 @@ class StoredSubscribers implements Subscribers {
     return operations.length;
   }
 
+  watch(listener: (subscriber: Subscriber) => void): void {
+    this.#listeners.push(listener);
+  }
+
   #remember(record: SubscriberRecord): Subscriber {
     const { number, name, isSuspended, createdMs, addresses, connections } = record;
     const consents = consentsOf(record);
@@ -229,6 +236,7 @@ class StoredSubscribers implements Subscribers {
     const subscriber = { number, name, isSuspended, createdMs, addresses, consents, connections, scope };
     this.#byNumber.set(number, { subscriber, record });
     for (const address of addresses) this.#byAddress.set(address, subscriber);
+    for (const listener of this.#listeners) listener(subscriber);
     return subscriber;
   }
 

@@ -10,7 +10,13 @@ export function versioned<V>(
 ): { name: string; encode: (value: V) => Buffer; decode: (bytes: Uint8Array) => V } {
   return {
     name,
-    encode: (value) => Buffer.concat([Buffer.of(VERSION), encode(value)]),
+    encode(value) {
+      const bytes = encode(value);
+      const out = Buffer.allocUnsafe(1 + bytes.length);
+      out[0] = VERSION;
+      out.set(bytes, 1);
+      return out;
+    },
     decode(bytes) {
       if (bytes[0] !== VERSION) {
         throw new WeirError('WEIR_STORE_FORMAT', `a record of ${name} has the unknown version ${bytes[0]}`);

@@ -43,21 +43,24 @@ export async function chooseVictims(sight: Sight, wantedBytes: number): Promise<
   let chosen: Victim[] = [];
   let trimAt = FIRST_TRIM;
   let capturedBytes = 0;
-  for await (const { key: objectKey, value } of sight.records.range(objects)) {
-    const scope = sight.scopeOf(value.scope);
-    const key = objectKey.subarray(0, KEY_BYTES);
-    if (scope === undefined || value.level !== 'file' || value.isProved || sight.isProved(key)) continue;
-    const { sizeBytes } = value;
-    const timeMs = await times.newest(key);
-    capturedBytes += sizeBytes;
-    // A copy: a view would hold a page of records.
-    const contentId = Buffer.from(value.contentId);
-    chosen.push({ scope, contentId, sizeBytes, worth: sight.worth(key), timeMs });
-    if (chosen.length < trimAt) continue;
-    chosen = leastWorth(chosen, wantedBytes);
-    trimAt = Math.max(FIRST_TRIM, 2 * chosen.length);
+  try {
+    for await (const { key: objectKey, value } of sight.records.range(objects)) {
+      const scope = sight.scopeOf(value.scope);
+      const key = objectKey.subarray(0, KEY_BYTES);
+      if (scope === undefined || value.level !== 'file' || value.isProved || sight.isProved(key)) continue;
+      const { sizeBytes } = value;
+      const timeMs = await times.newest(key);
+      capturedBytes += sizeBytes;
+      // A copy: a view would hold a page of records.
+      const contentId = Buffer.from(value.contentId);
+      chosen.push({ scope, contentId, sizeBytes, worth: sight.worth(key), timeMs });
+      if (chosen.length < trimAt) continue;
+      chosen = leastWorth(chosen, wantedBytes);
+      trimAt = Math.max(FIRST_TRIM, 2 * chosen.length);
+    }
+  } finally {
+    await times.end();
   }
-  await times.end();
   return { victims: leastWorth(chosen, wantedBytes), capturedBytes };
 }
 

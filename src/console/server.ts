@@ -13,7 +13,7 @@ export interface ConsoleOptions {
   /** The bearer token of the API, in hexadecimal. */
   readonly token: string;
   /** What `/readyz` and `/api/stats` tell: counters of the roles. */
-  readonly stats: () => Record<string, unknown>;
+  readonly stats: () => Promise<Record<string, unknown>> | Record<string, unknown>;
   readonly log: Log;
 }
 
@@ -44,7 +44,7 @@ function createApp({ operator, token, stats, log }: ConsoleOptions): Express {
   app.get('/healthz', (_request, response) => void response.type('text').send('ok\n'));
   app.get('/readyz', (_request, response) => void response.type('text').send('ready\n'));
   app.use('/api', requireToken(token), express.json({ limit: MAX_API_BODY_BYTES }));
-  app.get('/api/stats', (_request, response) => void response.json(stats()));
+  app.get('/api/stats', async (_request, response) => void response.json(await stats()));
   app.get('/api/subscribers', async (_request, response) => {
     response.json(await operator.listSubscribers());
   });

@@ -17,6 +17,7 @@ import { type Catalog, openCatalog } from '../../src/catalog/catalog.ts';
 import type { Contents } from '../../src/catalog/contents.ts';
 import type { Subscriber } from '../../src/catalog/subscribers.ts';
 import type { Level } from '../../src/content/identifier.ts';
+import type { ByteStore } from '../../src/store/byte-store.ts';
 import { openEmbeddedByteStore } from '../../src/store/embedded/byte-store.ts';
 import { openEmbeddedRecords } from '../../src/store/embedded/records.ts';
 import { RECORD_ALL } from '../proxy/record/record-all.ts';
@@ -39,6 +40,7 @@ export interface Watching {
 export interface TestProvider extends AsyncDisposable {
   readonly directory: string;
   readonly catalog: Catalog;
+  readonly bytes: ByteStore;
   readonly port: number;
   readonly pin: Buffer;
   readonly watching: Watching;
@@ -52,9 +54,15 @@ export interface TestProvider extends AsyncDisposable {
   readonly sessions: number;
 }
 
+interface ProviderOptions {
+  readonly port?: number;
+  readonly random?: Random;
+  readonly segmentBytes?: number;
+}
+
 export async function openProvider(
   directory: string,
-  { port = 0, random = systemRandom }: { port?: number; random?: Random } = {},
+  { port = 0, random = systemRandom, ...segments }: ProviderOptions = {},
 ): Promise<TestProvider> {
   const closers = createClosers();
   await mkdir(directory, { recursive: true });
@@ -62,6 +70,7 @@ export async function openProvider(
     directory: join(directory, 'bytes'),
     files: systemFiles,
     reserveBytes: 0,
+    ...segments,
   });
   closers.defer(() => bytes.close());
   const records = await openEmbeddedRecords({ path: join(directory, 'records.sqlite'), log: silentLog });
@@ -83,6 +92,7 @@ export async function openProvider(
   const provider: TestProvider = {
     directory,
     catalog,
+    bytes,
     port: server.address.port,
     pin: identity.pin,
     watching,

@@ -66,7 +66,7 @@ async function openSteps(directory: string): Promise<Step[]> {
     { name: 'fingerprint', run: () => feed(chunks, fingerprintHasher()) },
     { name: 'chunker', run: () => chunk(chunks) },
     { name: 'copy', note: 'once, to new memory', run: () => copy(chunks) },
-    { name: 'cutter', note: 'chunker, copy and content ids of portions', run: () => cut(chunks) },
+    { name: 'cutter', note: 'chunker, copy and all content ids', run: () => cut(chunks) },
     {
       name: 'keys of portions',
       run: () => portions.forEach((bytes) => scope.contentKey(bytes.subarray(0, 32))),
@@ -114,8 +114,10 @@ function copy(chunks: readonly Buffer[]): void {
   }
 }
 
+const slabs = createSlabs();
+
 function cut(chunks: readonly Buffer[]): void {
-  const cutter = createPortionCutter(createSlabs(), BODY_BYTES, () => undefined);
+  const cutter = createPortionCutter(slabs, BODY_BYTES, (_portions, slab) => slabs.giveBack(slab));
   for (const bytes of chunks) cutter.write(bytes);
   cutter.finish();
 }

@@ -1,8 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { holdDirectories, loadEntries } from '../../backup/server/directories.ts';
 import { systemCode, WeirError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { type Catalog, openCatalog } from '../../src/catalog/catalog.ts';
+import type { Portion } from '../../src/catalog/contents.ts';
 import type { NewObject } from '../../src/catalog/objects.ts';
 import { openRoom, type Room } from '../../src/catalog/room.ts';
 import type { Scope } from '../../src/catalog/scope.ts';
@@ -11,11 +13,11 @@ import { encodeDirectory } from '../../src/content/tree.ts';
 import type { ByteStore } from '../../src/store/byte-store.ts';
 import { openMemoryRecords } from '../../src/store/memory/records.ts';
 import type { Records } from '../../src/store/records.ts';
-import { fileObject, manualClock, portionsOf } from '../catalog/opened-catalog.ts';
+import { fileObject, type ManualClock, manualClock, portionsOf } from '../catalog/opened-catalog.ts';
 import { openSimulated } from './byte-store-scenario.ts';
 import { type Chance, createChance, createSimulatedFiles, type SimulatedFiles } from './simulated-files.ts';
 
-const SEEDS = Number(process.env['WEIR_ROOM_SEEDS'] ?? 60);
+const SEEDS = Number(process.env['WEIR_ROOM_SEEDS'] ?? 30);
 const FIRST_SEED = Number(process.env['WEIR_ROOM_FIRST'] ?? 1);
 const GENERATIONS = 4;
 const STEPS = 8;
@@ -57,6 +59,8 @@ interface World {
   readonly chance: Chance;
   readonly records: Records;
   readonly items: Item[];
+  /** Proved portions on the way to a file. */
+  readonly parts: (readonly Portion[])[];
   /** Ids of attributes, with the name of the one entry. */
   readonly directories: Map<string, string>;
   evicted: number;
@@ -69,6 +73,7 @@ interface Life {
   readonly bytes: ByteStore;
   readonly scope: Scope;
   readonly room: Room;
+  readonly clock: ManualClock;
 }
 
 async function runSeed(seed: number): Promise<void> {
@@ -76,8 +81,9 @@ async function runSeed(seed: number): Promise<void> {
   const world: World = {
     files: createSimulatedFiles(chance),
     chance,
-    records: openMemoryRecords(),
+    records: slow(openMemoryRecords(), chance),
     items: makeItems(chance),
+    parts: [],
     directories: new Map(),
     evicted: 0,
     timeMs: 1000,
@@ -119,21 +125,26 @@ async function open(world: World): Promise<Life> {
   const catalog = await openCatalog(world.records, bytes, clock, random);
   const subscriber = catalog.subscribers.byName('ada') ?? (await catalog.subscribers.add('ada', []));
   const room = openRoom({ catalog, bytes, limitBytes: LIMIT_BYTES, clock, log: silentLog });
-  return { catalog, bytes, scope: subscriber.scope, room };
+  return { catalog, bytes, scope: subscriber.scope, room, clock };
 }
 
 async function live(world: World): Promise<void> {
   const { chance, items } = world;
   const life = await open(world);
-  const deeds = [pass, pass, pass, pass, upload, prove, assemble, buildDirectory];
+  const deeds = [pass, pass, pass, pass, upload, prove, proveParts, proveParts, assemble, buildDirectory];
   for (let step = 0; step < STEPS && !world.files.isDown; step++) {
-    const under = Array.from({ length: 1 + Math.floor(chance() * 3) }, async () => {
-      for (let turns = Math.floor(chance() * 60); turns > 0; turns--) await Promise.resolve();
+    const under = Array.from({ length: 2 + Math.floor(chance() * 4) }, async () => {
+      for (let turns = Math.floor(chance() * 30); turns > 0; turns--) await nextTurn();
       const deed = deeds[Math.floor(chance() * deeds.length)] ?? pass;
       const item = items[Math.floor(chance() * items.length)];
       if (item !== undefined) await tolerant(() => deed(world, life, item));
     });
-    await Promise.all([...under, life.room.check()]);
+    const checking = Array.from({ length: 2 }, async () => {
+      for (let turns = Math.floor(chance() * 30); turns > 0; turns--) await nextTurn();
+      life.clock.advance(60_000);
+      await life.room.check();
+    });
+    await Promise.all([...under, ...checking]);
   }
   world.evicted += life.room.stats.evictedObjects;
   await life.room.close();
@@ -145,6 +156,7 @@ async function pass(world: World, { catalog, scope }: Life, item: Item): Promise
   const lease = catalog.contents.lease();
   try {
     for (const portion of portionsOf(object, item.bytes)) {
+      await nextTurn();
       lease.add(scope, [portion.id]);
       await catalog.contents.putPortions(scope, [portion], 'passing');
     }
@@ -181,7 +193,7 @@ async function prove(_world: World, { catalog, scope }: Life, item: Item): Promi
     .find(scope, 'file', identifier, sizeBytes, 64)
     .filter((one) => Buffer.compare(one.contentId, contentId) === 0);
   if (found.length === 0) return;
-  await Promise.resolve();
+  await nextTurn();
   const lease = contents.lease();
   try {
     lease.add(scope, [contentId]);
@@ -194,14 +206,14 @@ async function prove(_world: World, { catalog, scope }: Life, item: Item): Promi
   }
 }
 
-/** A file of the first portions of another that passed. */
-async function assemble(world: World, { catalog, scope }: Life, item: Item): Promise<void> {
+/** Shows to have the first portions of a file that passed. */
+async function proveParts(world: World, { catalog, scope }: Life, item: Item): Promise<void> {
   const { contents } = catalog;
-  const count = Math.ceil(item.object.portions.count / 2);
-  const portions = portionsOf(item.object, item.bytes).slice(0, count);
+  const portions = portionsOf(item.object, item.bytes).slice(0, Math.ceil(item.object.portions.count / 2));
   const ids = portions.map(({ id }) => id);
   const found = ids.flatMap((id) => contents.find(scope, 'portion', identifierOfId(id), 0, 64));
-  if (found.length < count) return;
+  if (found.length < ids.length) return;
+  await nextTurn();
   const lease = contents.lease();
   try {
     lease.add(scope, ids);
@@ -216,15 +228,20 @@ async function assemble(world: World, { catalog, scope }: Life, item: Item): Pro
     );
     if (!isHeld || read.includes(undefined)) return;
     await contents.markProved(scope, 'portion', found);
-    lease.release();
-    for (let turns = Math.floor(world.chance() * 60); turns > 0; turns--) await Promise.resolve();
-    const bytes = Buffer.concat(portions.map((portion) => portion.bytes));
-    const object = fileObject(bytes, true);
-    await contents.hold(scope, [object]);
-    world.items.push({ url: 'none', bytes, object, isRecorded: false, isProved: true });
+    world.parts.push(portions);
   } finally {
     lease.release();
   }
+}
+
+/** Makes a file of portions that were proved before, in this life or another. */
+async function assemble(world: World, { catalog, scope }: Life): Promise<void> {
+  const portions = world.parts.shift();
+  if (portions === undefined) return;
+  const bytes = Buffer.concat(portions.map((portion) => portion.bytes));
+  const object = fileObject(bytes, true);
+  await catalog.contents.hold(scope, [object]);
+  world.items.push({ url: 'none', bytes, object, isRecorded: false, isProved: true });
 }
 
 async function buildDirectory(world: World, { catalog, scope }: Life, item: Item): Promise<void> {
@@ -272,6 +289,26 @@ async function stateOf({ contents }: Catalog, scope: Scope, { object, bytes }: I
   const pieces = await contents.portions(scope, ids);
   const isWhole = Buffer.concat(pieces.map((piece) => piece ?? Buffer.from('missing'))).equals(bytes);
   return isWhole && isFound ? 'whole' : 'broken';
+}
+
+/** Records that take their time, each call another. */
+function slow(records: Records, chance: Chance): Records {
+  let last: Promise<unknown> = Promise.resolve();
+  const pause = async () => {
+    for (let turns = Math.floor(chance() * 4); turns > 0; turns--) await nextTurn();
+  };
+  return {
+    ...records,
+    async get(collection, keys) {
+      await pause();
+      return records.get(collection, keys);
+    },
+    write(operations) {
+      const written = last.then(pause).then(() => records.write(operations));
+      last = written.catch(() => undefined);
+      return written;
+    },
+  };
 }
 
 async function tolerant(work: () => Promise<void>): Promise<void> {

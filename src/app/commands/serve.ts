@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { WeirError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { openAppliance } from '../appliance.ts';
 import { loadConfig } from '../config.ts';
@@ -14,12 +15,14 @@ export async function serve(flags: ProviderFlags): Promise<void> {
     process.stdout.write(`${role.padEnd(8)} ${host}:${port}\n`);
   }
   process.stdout.write('ready\n');
-  const signal = await new Promise<string>((resolve) => {
+  const signal = new Promise<string>((resolve) => {
     process.once('SIGINT', () => resolve('SIGINT'));
     process.once('SIGTERM', () => resolve('SIGTERM'));
   });
-  log.info({ event: 'serve.stopping', signal });
+  const end = await Promise.race([signal, appliance.failure]);
+  log.info({ event: 'serve.stopping', reason: end instanceof WeirError ? end.message : end });
   await appliance[Symbol.asyncDispose]();
+  if (end instanceof WeirError) throw end;
 }
 
 function asLog(log: pino.Logger): Log {

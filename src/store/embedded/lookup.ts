@@ -17,12 +17,10 @@ export interface Lookup {
   /** Whether each key has a good record in another segment than this. Reads the whole records. */
   isElsewhere(keys: readonly Uint8Array[], slot: number): Promise<boolean[]>;
   /** Takes a record out of the index so that a later put replaces it, and says so in the log. */
-  quarantine(
-    key: Uint8Array,
-    place: { readonly segment: number; readonly offset: number },
-    reason: string,
-  ): void;
+  quarantine(key: Uint8Array, place: Place, reason: string): void;
 }
+
+type Place = Pick<Location, 'segment' | 'offset'>;
 
 /** Undefined says that the record is corrupt. To keep the payload it must be copied if `isShared`. */
 export type Take<T> = (record: StoredRecord, isShared: boolean) => T | undefined;
@@ -55,19 +53,15 @@ export function createLookup(
   }
 
   async function read<T>(keys: readonly Uint8Array[], take: Take<T>): Promise<(T | undefined)[]> {
-    const locations = keys.map((key) => index.candidates(key));
-    const { found, corrupt } = await readAt(keys, locations, take);
-    const lost = [...corrupt].filter((at) => found[at] === undefined).map((at) => keyText(keys[at]));
+    const { found, corrupt } = await readAt(keys, keys.map(index.candidates), take);
+    const lost = [...corrupt].filter((at) => found[at] === undefined);
     if (lost.length === 0) return found;
-    throw new WeirError('WEIR_STORE_CORRUPT', `the bytes under ${lost[0]} are not those that were written`, {
-      facts: { keys: lost },
-    });
+    throw corrupted(lost.map((at) => keyText(keys[at])));
   }
 
   async function isElsewhere(keys: readonly Uint8Array[], slot: number): Promise<boolean[]> {
     const locations = keys.map((key) => index.candidates(key).filter(({ segment }) => segment !== slot));
-    const { found } = await readAt(keys, locations, () => true);
-    return found.map((isFound) => isFound === true);
+    return (await readAt(keys, locations, () => true)).found.map((isFound) => isFound === true);
   }
 
   async function readAt<T>(
@@ -79,14 +73,13 @@ export function createLookup(
     const corrupt = new Set<number>();
     for (let nth = 0; ; nth++) {
       const round = candidatesOf(keys, locations, nth, (at) => found[at] !== undefined);
-      if (round.length === 0) break;
+      if (round.length === 0) return { found, corrupt };
       await reader.read(round, MAX_GAP_BYTES, (candidate, bytes, isShared) => {
         const taken = takeRecord(candidate, bytes, isShared, take);
         if (taken === 'corrupt') corrupt.add(candidate.at);
         else if (taken !== undefined) found[candidate.at] = taken.value;
       });
     }
-    return { found, corrupt };
   }
 
   function takeRecord<T>(
@@ -109,12 +102,7 @@ export function createLookup(
     return 'corrupt';
   }
 
-  function quarantine(
-    key: Uint8Array,
-    place: { readonly segment: number; readonly offset: number },
-    reason: string,
-  ) {
-    const { segment, offset } = place;
+  function quarantine(key: Uint8Array, { segment, offset }: Place, reason: string) {
     if (!index.remove(key, segment, offset)) return;
     const path = segments.get(segment)?.path;
     log.error('store.bytes.record.corrupt', { key: keyText(key), path, offset, reason });
@@ -142,6 +130,11 @@ function candidatesOf(
     round.push({ segment, offset, lengthBytes: lengthBytes ?? lengthBoundBytes, key, at });
   }
   return round;
+}
+
+function corrupted(lost: readonly string[]): WeirError {
+  const message = `the bytes under ${lost[0]} are not those that were written`;
+  return new WeirError('WEIR_STORE_CORRUPT', message, { facts: { keys: lost } });
 }
 
 function keyText(key: Uint8Array | undefined): string {

@@ -6,7 +6,7 @@ import { type Appended, createSegment, type OpenSegment, openSegment, roomBytes 
 import type { PortionIndex } from './portion-index.ts';
 import type { Sums } from './recovery.ts';
 import type { Segment, Segments } from './segment.ts';
-import { RECORD_HEADER_BYTES } from './segment-format.ts';
+import { type FooterEntry, RECORD_HEADER_BYTES } from './segment-format.ts';
 import type { SpaceReserve } from './space-reserve.ts';
 import type { WriteHealth } from './write-health.ts';
 
@@ -58,8 +58,7 @@ export function createSegmentWriter(
   retention: Retention,
   unsealed: Segment | undefined,
 ): SegmentWriter {
-  const { files, segments, index, health } = parts;
-  const totals = parts.totals[retention];
+  const { files, segments, health } = parts;
   const queue: Waiting[] = [];
   let goOnWith = unsealed;
   let open: OpenSegment | undefined;
@@ -71,8 +70,7 @@ export function createSegmentWriter(
     while (queue.length > 0) {
       const group = takeGroup(queue);
       try {
-        const entries = group.flatMap((waiting) => waiting.entries);
-        await commit(entries, group[0]?.isMove === true);
+        await commit(group);
         for (const waiting of group) waiting.resolve();
       } catch (error) {
         for (const waiting of group) waiting.reject(error);
@@ -82,18 +80,16 @@ export function createSegmentWriter(
   }
 
   /** Write all, sync, enter the index, acknowledge: in this order only. */
-  async function commit(entries: readonly Appended[], isMove: boolean): Promise<void> {
+  async function commit(group: readonly Waiting[]): Promise<void> {
     health.check();
+    const entries = group.flatMap((waiting) => waiting.entries);
+    const isMove = group[0]?.isMove === true;
     const fresh = isMove ? entries : await notThere(parts.lookup, entries);
     if (fresh.length === 0) return;
     try {
       if (!isMove) await parts.reserve.admit(roomBytes(fresh));
       const { segment, append } = await ensureOpen();
-      for (const { key, offset, sizeBytes, storedBytes } of await append(fresh)) {
-        index.insert(key, segment.slot, offset, RECORD_HEADER_BYTES + storedBytes);
-        totals.plainBytes += sizeBytes;
-        totals.storedBytes += storedBytes;
-      }
+      enter(parts, segment, await append(fresh));
     } catch (error) {
       throw health.failed(error);
     }
@@ -132,6 +128,15 @@ export function createSegmentWriter(
       await open?.close();
     },
   };
+}
+
+function enter({ index, totals }: WriterParts, segment: Segment, written: readonly FooterEntry[]): void {
+  const sums = totals[segment.identity.retention];
+  for (const { key, offset, sizeBytes, storedBytes } of written) {
+    index.insert(key, segment.slot, offset, RECORD_HEADER_BYTES + storedBytes);
+    sums.plainBytes += sizeBytes;
+    sums.storedBytes += storedBytes;
+  }
 }
 
 /** The entries whose keys are not kept yet, each key once. */

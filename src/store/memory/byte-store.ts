@@ -66,23 +66,7 @@ export function openMemoryByteStore(options: MemoryByteStoreOptions = {}): ByteS
       // Who asked before has an answer by then.
       await nextTurn();
       const verdict = await mark();
-      const report = { isComplete: true, goneEntries: 0, movedEntries: 0, freedBytes: 0 };
-      for (const [text, entry] of Array.from(kept)) {
-        await nextTurn();
-        report.isComplete = !isClosed && signal?.aborted !== true;
-        if (!report.isComplete) break;
-        const fate = verdict(Buffer.from(text, 'latin1'));
-        if (spared.has(text)) continue;
-        if (fate === 'gone') {
-          kept.delete(text);
-          report.goneEntries++;
-          report.freedBytes += entry.bytes.length;
-        } else if (fate !== entry.retention) {
-          entry.retention = fate;
-          report.movedEntries++;
-        }
-      }
-      return report;
+      return await sweepOut(kept, spared, verdict, () => isClosed || signal?.aborted === true);
     } finally {
       asked = undefined;
     }
@@ -113,6 +97,30 @@ export function openMemoryByteStore(options: MemoryByteStoreOptions = {}): ByteS
       isClosed = true;
     },
   };
+}
+
+async function sweepOut(
+  kept: Map<string, Kept>,
+  spared: ReadonlySet<string>,
+  verdict: Verdict,
+  isStopped: () => boolean,
+): Promise<SweepReport> {
+  const report = { isComplete: true, goneEntries: 0, movedEntries: 0, freedBytes: 0 };
+  for (const [text, entry] of Array.from(kept)) {
+    await nextTurn();
+    if (isStopped()) return { ...report, isComplete: false };
+    const fate = verdict(Buffer.from(text, 'latin1'));
+    if (spared.has(text) || fate === entry.retention) continue;
+    if (fate === 'gone') {
+      kept.delete(text);
+      report.goneEntries++;
+      report.freedBytes += entry.bytes.length;
+    } else {
+      entry.retention = fate;
+      report.movedEntries++;
+    }
+  }
+  return report;
 }
 
 function sumBytes(entries: Iterable<{ readonly bytes: Uint8Array }>): number {

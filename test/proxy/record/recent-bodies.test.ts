@@ -2,14 +2,14 @@ import { expect } from 'chai';
 import {
   createRecentBodies,
   MAX_RECENT_BODIES,
-  type RecentBody,
+  type WitnessedBody,
 } from '../../../proxy/record/recent-bodies.ts';
 import type { Passing } from '../../../proxy/record/recording.ts';
 
 const scope = 1;
 const other = 2;
 const contentId = Buffer.alloc(32, 7);
-const body: RecentBody = {
+const body: WitnessedBody = {
   level: 'file',
   contentId,
   identifier: 1,

@@ -21,6 +21,11 @@ describe('witness', () => {
     );
   });
 
+  it('has another nonce for every body', () => {
+    const nonces = Array.from({ length: 1_000 }, () => key.newNonce().toString('hex'));
+    expect(new Set(nonces).size).to.equal(1_000);
+  });
+
   it('differs for one bit, another length, nonce or key', () => {
     const nonce = key.newNonce();
     const bytes = Buffer.alloc(1000, 7);

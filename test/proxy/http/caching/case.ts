@@ -56,8 +56,10 @@ export interface Answer {
   readonly delayMs?: number;
   /** The body is sent in four pieces with this pause between them. */
   readonly pauseMs?: number;
-  /** The connection is lost in the middle of the body. */
-  readonly cut?: 'end' | 'reset';
+  /** The connection is lost in the middle of the body; `at once`: with what was sent last. */
+  readonly cut?: 'end' | 'reset' | 'reset at once';
+  /** Called when all was written, or the connection lost. */
+  readonly onSent?: () => void;
   /** Instead of all else: these bytes, and the end. Empty: the connection is closed without an answer. */
   readonly raw?: string;
 }
@@ -99,7 +101,7 @@ export interface Expected {
   readonly interim?: readonly number[];
   readonly trailers?: Readonly<Record<string, string>>;
   /** The answer ends before its length or its last chunk. */
-  readonly isCut?: true;
+  readonly isCut?: true | 'any';
   /** At most, from the request to the end of the answer. */
   readonly withinMs?: number;
   /** How long to wait after the answer before the origin's requests are counted. */

@@ -30,7 +30,7 @@ export interface Way {
   readonly target: string;
 }
 
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 10_000;
 
 /** Sends one request through the proxy and reads until it closes the connection. */
 export async function ask(way: Way, request: Request): Promise<Got> {

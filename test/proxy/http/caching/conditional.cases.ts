@@ -176,7 +176,7 @@ const ANSWERED: readonly Case[] = [
       hit({
         headers: ['If-None-Match: "a"'],
         status: 304,
-        age: [0, 2],
+        age: [0, 6],
         gets: {
           'Cache-Control': 'public, max-age=3600',
           ETag: '"a"',

@@ -33,7 +33,7 @@ export const HEAD_CASES: readonly Case[] = [
     rfc: '9110 9.3.2',
     steps: [
       fill([FRESH, 'X-A: 1', 'ETag: "a"'], { answer: { body: BODY } }),
-      hit({ method: 'HEAD', age: [0, 2], gets: { 'Content-Length': '21', 'X-A': '1', ETag: '"a"' } }),
+      hit({ method: 'HEAD', age: [0, 6], gets: { 'Content-Length': '21', 'X-A': '1', ETag: '"a"' } }),
     ],
   },
   {

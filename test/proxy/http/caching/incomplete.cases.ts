@@ -32,6 +32,23 @@ export const INCOMPLETE_CASES: readonly Case[] = [
     framing: 'close',
     cut: 'reset',
   }),
+  {
+    says: 'an answer reset at once where only its end marks its length is not given to the next one',
+    rfc: '9112 8',
+    steps: [
+      fill([FRESH], {
+        answer: { body: large(300_000), framing: 'close', cut: 'reset at once' },
+        isCut: 'any',
+      }),
+      miss(),
+    ],
+  },
+  neverStored('an answer reset at once before its length', { body: large(300_000), cut: 'reset at once' }),
+  neverStored('an answer reset at once before its last chunk', {
+    body: large(300_000),
+    framing: 'chunked',
+    cut: 'reset at once',
+  }),
   neverStored('a large answer that ends before its length', { body: large(300_000), cut: 'end' }),
   neverStored('a validated answer that ends before its length', { body: TEXT, cut: 'end' }, [
     'ETag: "a"',

@@ -20,17 +20,24 @@ export interface Sent {
   readonly etag: string;
   readonly body: Buffer;
   readonly atMs: number;
-  /** When its last byte was sent, or soon after. */
-  readonly endMs: number;
+  /** When its last byte was sent. */
+  endMs: number;
   /** When the origin said 304 of it, and with which Cache-Control. */
   readonly confirmed: { readonly atMs: number; readonly cacheControl: string }[];
+}
+
+/** A request that changed something, and succeeded. */
+export interface Change {
+  readonly requestId: string;
+  readonly atMs: number;
+  /** When the client had its answer. */
+  doneMs: number;
 }
 
 /** What an origin did at one URL. */
 export interface History {
   readonly sent: Sent[];
-  /** When requests that change something succeeded. */
-  readonly changedAtMs: number[];
+  readonly changes: Change[];
   /** When it failed to answer. */
   readonly failedAtMs: number[];
   readonly requestIds: Set<string>;
@@ -55,7 +62,7 @@ const CACHE_CONTROLS = [
 const SIZES = [0, 20, 3_000, 70_000, 300_000] as const;
 
 export function emptyHistory(): History {
-  return { sent: [], changedAtMs: [], failedAtMs: [], requestIds: new Set(), events: [] };
+  return { sent: [], changes: [], failedAtMs: [], requestIds: new Set(), events: [] };
 }
 
 /** Answers as chance will have it, and remembers what it answered. `count` numbers the answers of all URLs. */
@@ -80,7 +87,7 @@ export function answerByChance(
   }
   if (asked.method !== 'GET' && asked.method !== 'HEAD') {
     const status = pick([200, 204, 303, 404, 500]);
-    if (status < 400) history.changedAtMs.push(atMs);
+    if (status < 400) history.changes.push({ requestId, atMs, doneMs: Number.POSITIVE_INFINITY });
     note(`${status} after ${delayMs} ms`);
     return { status, delayMs };
   }
@@ -110,12 +117,15 @@ export function answerByChance(
     etag: `"e${nth}"`,
     body: Buffer.alloc(pick(SIZES), `answer ${nth}, `),
     atMs,
-    endMs: atMs + delayMs + 3 * pauseMs,
+    endMs: Number.POSITIVE_INFINITY,
     confirmed: [],
   };
   history.sent.push(sent);
   note(`${sent.status} number ${nth} after ${delayMs} ms and 3 times ${pauseMs} ms`);
-  return { ...messageOf(sent), framing: pick(['length', 'chunked']), delayMs, pauseMs };
+  const onSent = (): void => {
+    sent.endMs = Date.now();
+  };
+  return { ...messageOf(sent), framing: pick(['length', 'chunked']), delayMs, pauseMs, onSent };
 }
 
 function messageOf(sent: Sent): Answer {

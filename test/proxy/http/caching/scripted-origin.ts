@@ -16,6 +16,7 @@ export interface ScriptedOrigin extends AsyncDisposable {
 }
 
 const PIECES = 4;
+const CUT_AFTER_MS = 120;
 const STATUSES_WITHOUT_BODY = new Set([204, 304]);
 
 /**
@@ -63,7 +64,11 @@ async function serve(socket: Socket, scripts: ReadonlyMap<string, Script>): Prom
     const body = await readBody(input, head);
     const asked = { method, target, headers: head.headers, body };
     const { answer, fallbackBody } = script.answer(asked);
-    if (!(await send(socket, asked, answer, fallbackBody))) return;
+    try {
+      if (!(await send(socket, asked, answer, fallbackBody))) return;
+    } finally {
+      answer.onSent?.();
+    }
   }
   socket.end();
 }
@@ -91,7 +96,8 @@ async function send(
   if (answer.cut !== undefined) {
     const cutBytes = framing === 'chunked' ? payload.lastIndexOf('0\r\n') : Math.ceil(payload.length / 2);
     await written(socket, payload.subarray(0, cutBytes));
-    await sleep(30);
+    // A reset that arrives together with data looks like an end to Node.js.
+    if (answer.cut !== 'reset at once') await sleep(CUT_AFTER_MS);
     if (answer.cut === 'end') socket.end();
     else socket.resetAndDestroy();
     return false;

@@ -117,7 +117,8 @@ const AT_ONCE: readonly SceneCase[] = [
       await scene.get();
       await sleep(A_WHILE_MS);
       expectAll(await scene.getMany(times(10)), 'old');
-      await sleep(400);
+      await scene.untilAsked(2);
+      await sleep(500);
       expectAll([await scene.get()], 'new');
       expect(scene.asked).to.have.length(2);
     },

@@ -29,12 +29,13 @@ export type Keeping = 'store' | 'memory';
  * Weir's proxy. `WEIR_TEST_PROXY=host:port` puts another forward proxy in its place, to see whether
  * a case asks for what others do.
  */
-export async function openStage(keeping: Keeping): Promise<Stage> {
+export async function openStage(keeping: Keeping, cache: HttpProxyOptions['cache'] = {}): Promise<Stage> {
   const closers = createClosers();
   const origin = await openScriptedOrigin();
   closers.defer(async () => origin[Symbol.asyncDispose]());
   const other = process.env['WEIR_TEST_PROXY'];
-  const proxy = other === undefined ? await openWeir(keeping, origin.port, closers) : addressIn(other);
+  const proxy =
+    other === undefined ? await openWeir({ keeping, cache }, origin.port, closers) : addressIn(other);
   return {
     proxy,
     origin,
@@ -48,10 +49,15 @@ function addressIn(text: string): Stage['proxy'] {
   return { host: hostname, port: Number(port) };
 }
 
-async function openWeir(keeping: Keeping, originPort: number, closers: Closers): Promise<Stage['proxy']> {
+async function openWeir(
+  { keeping, cache }: Required<Pick<HttpProxyOptions, 'cache'>> & { readonly keeping: Keeping },
+  originPort: number,
+  closers: Closers,
+): Promise<Stage['proxy']> {
   const dial = createDial({ allow: ['127.0.0.0/8'], timeoutMs: 2_000 });
   const proxy = await testProxy({
     ...(keeping === 'store' && (await openStore(closers))),
+    cache,
     dial: (host, port, options) =>
       host.endsWith('.test') ? dial('127.0.0.1', originPort, options) : dial(host, port, options),
   });

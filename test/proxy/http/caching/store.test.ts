@@ -123,12 +123,12 @@ describe('the cache of the HTTP proxy and its store', () => {
     const kitchen = await openKitchen();
     const scene = kitchen.scene((nth) =>
       nth === 1
-        ? { headers: ['Cache-Control: max-age=1', 'ETag: "a"'], body: LARGE }
+        ? { headers: ['Cache-Control: max-age=60', 'Age: 59', 'ETag: "a"'], body: LARGE }
         : { status: 304, headers: [FRESH, 'ETag: "a"'] },
     );
     await scene.get();
     await kitchen.restart();
-    await sleep(2_100);
+    await sleep(1_100);
     expectAll([await scene.get()], LARGE);
     expect(fieldOf(scene.asked[1]?.headers ?? [], 'If-None-Match')).to.equal('"a"');
   });
@@ -240,6 +240,40 @@ describe('the cache of the HTTP proxy and its store', () => {
       expect(scene.asked).to.have.length(2);
     });
   }
+
+  it('passes answers on while the store takes nothing', async () => {
+    const kitchen = await openKitchen((bytes) => ({
+      ...bytes,
+      put: async () => {
+        throw new Error('the disk is full');
+      },
+    }));
+    const scene = kitchen.scene({ headers: [FRESH], body: LARGE });
+    expectAll(await scene.getMany([{}, {}, {}]), LARGE);
+    expectAll([await scene.get()], LARGE);
+    expect(told(await scene.get({ headers: ['Range: bytes=0-3'] })).slice(0, 3)).to.be.oneOf(['200', '206']);
+  });
+
+  it('passes answers on while the store stands still', async () => {
+    let goOn: () => void = () => {};
+    const stillness = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const kitchen = await openKitchen((bytes) => ({
+      ...bytes,
+      put: async (...args) => {
+        await stillness;
+        return bytes.put(...args);
+      },
+    }));
+    const scene = kitchen.scene({ headers: [FRESH], body: LARGE });
+    expectAll(await scene.getMany([{}, {}, {}]), LARGE);
+    try {
+      expectAll([await scene.get()], LARGE);
+    } finally {
+      goOn();
+    }
+  });
 
   it('cuts an answer whose body is lost in the middle, and fetches it again for the next one', async () => {
     let readsLeft = Number.POSITIVE_INFINITY;

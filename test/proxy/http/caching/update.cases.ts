@@ -54,7 +54,7 @@ export const UPDATE_CASES: readonly Case[] = [
     says: 'Date of a 304 replaces the stored one',
     rfc: '9111 3.2',
     steps: [
-      fill(['Date: Sat, 01 Jan 2022 00:00:00 GMT', 'Cache-Control: max-age=1', 'ETag: "a"']),
+      fill(['Date: Sat, 01 Jan 2022 00:00:00 GMT', 'Age: 100', 'Cache-Control: max-age=1', 'ETag: "a"']),
       {
         from: 1,
         asks: 1,

@@ -1,0 +1,46 @@
+/**
+ * A process that serves the proxy's port beside others. It has a parser, a cache and a recorder of its
+ * own; what they keep goes to the process that started this one, which alone has the stores open.
+ */
+import { createLink, type Link } from '../../proxy/worker/link.ts';
+import { openRemoteKeeper } from '../../proxy/worker/remote-keeper.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import { openProxyRole } from './proxy-role.ts';
+import { nothing, start } from './worker-messages.ts';
+
+function main(): void {
+  const link = createLink({
+    send: (message, sent) => void process.send?.(message, sent),
+    onFault(error) {
+      throw error;
+    },
+  });
+  link.hear('start', start, async ({ config }) => {
+    const keeper = await openRemoteKeeper(link, systemClock);
+    const proxy = await openProxyRole(config, logTo(link), keeper, keeper.elsewhere);
+    link.hear('stats', nothing, () => proxy.stats());
+    link.hear('settle', nothing, () => proxy.settle());
+    link.hear('close', nothing, async () => {
+      await proxy.close();
+      process.exit();
+    });
+    return { address: proxy.address };
+  });
+  process.on('message', (message) => link.receive(message));
+  // Without the owner there is nobody to keep anything, nor to say when to end.
+  process.once('disconnect', () => process.exit());
+  // The signals of a terminal and of systemd reach every process; the owner says when its turn has come.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {});
+  link.tell('ready', undefined);
+}
+
+function logTo(link: Link): Log {
+  return {
+    info: (event, facts) => link.tell('log', { level: 'info', event, facts }),
+    warn: (event, facts) => link.tell('log', { level: 'warn', event, facts }),
+    error: (event, facts) => link.tell('log', { level: 'error', event, facts }),
+  };
+}
+
+main();
