@@ -145,9 +145,10 @@ export function createArrivingBody({ durable, store, memory, onRoom }: ArrivingB
         if (reading.error !== undefined) throw reading.error;
         const chunk = reading.position < startBytes ? undefined : chunkAt(reading.position);
         if (chunk !== undefined) {
+          yield chunk;
+          // Only what the client has taken makes room: one chunk at a time is held for a slow one.
           reading.position += chunk.length;
           adjust();
-          yield chunk;
         } else if (reading.position < startBytes && canReadBack()) yield* readBack(reading);
         else if (reading.position < startBytes) throw tooSlow();
         else if (failure !== undefined) throw failure;
@@ -229,9 +230,17 @@ export function createArrivingBody({ durable, store, memory, onRoom }: ArrivingB
       return trailers ?? [];
     },
     get whole() {
-      return trailers !== undefined && arrivedBytes <= wholeBytes ? Buffer.concat(chunks) : undefined;
+      return trailers !== undefined && arrivedBytes <= wholeBytes ? compact(chunks) : undefined;
     },
   };
+}
+
+/** In one piece, and not in memory that was allocated for much more. */
+function compact(chunks: readonly Buffer[]): Buffer {
+  const [only] = chunks;
+  return only !== undefined && chunks.length === 1 && 2 * only.length >= only.buffer.byteLength
+    ? only
+    : Buffer.concat(chunks);
 }
 
 function tooSlow(): WeirError {

@@ -71,7 +71,7 @@ const ARRIVING_BODY_BYTES = 256 * 1024;
 /** A larger body is durable but for this much, as long as the store keeps up. */
 const JOIN_BYTES = 2 * 1024 * 1024;
 const NO_MEMORY: BodyMemory = { wholeBytes: 0, joinBytes: 0 };
-export const MAX_ARRIVING_BYTES = 128 * 1024 * 1024;
+export const MAX_ARRIVING_BYTES = 64 * 1024 * 1024;
 /** What is missing of a body whose clients have all left is fetched if it is no more, for so many at a time. */
 export const FINISH_BYTES = 16 * 1024 * 1024;
 const MAX_FINISHING = 64;

@@ -63,7 +63,8 @@ const URL_BYTES = 256;
 
 export function createResponseMemory(maxBytes: number): ResponseMemory {
   const byUrl = new LRUCache<string, readonly Stored[]>({
-    maxSize: maxBytes,
+    // None at all is no bound to the library.
+    maxSize: Math.max(1, maxBytes),
     sizeCalculation: (variants, url) =>
       variants.reduce((sum, one) => sum + footprint(one), url.length + URL_BYTES),
   });

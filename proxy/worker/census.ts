@@ -49,7 +49,8 @@ export function createCensus(): Census {
       tellOthers(link, clients);
     },
     elsewhere(link) {
-      const clients = new Set([...counts.values()].flatMap((own) => [...own.keys()]));
+      const clients = new Set<string>();
+      for (const own of counts.values()) for (const client of own.keys()) clients.add(client);
       return [...clients].map((client) => [client, elsewhereOf(client, link)]);
     },
   };

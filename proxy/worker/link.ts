@@ -40,92 +40,108 @@ const message = z.discriminatedUnion('kind', [
 ]);
 export type Message = z.infer<typeof message>;
 
-interface Asked {
+/** Who waits for an answer. */
+interface Asking {
   answer(value: unknown): void;
   fail(error: WeirError): void;
 }
 
-export function createLink({ send, onFault }: LinkOptions): Link {
-  const heard = new Map<string, (raw: unknown) => unknown>();
-  const asked = new Map<number, Asked>();
-  let lastId = 0;
-  let unsent = 0;
-  let isEnded = false;
+export function createLink(options: LinkOptions): Link {
+  return new ProcessLink(options);
+}
 
-  function post(message: Message): void {
-    if (isEnded) return;
-    if (unsent === MAX_UNSENT_MESSAGES) return onFault(lost('the other process has stopped listening'));
-    unsent++;
-    send(message, () => unsent--);
+class ProcessLink implements Link {
+  readonly #options: LinkOptions;
+  readonly #heard = new Map<string, (raw: unknown) => unknown>();
+  readonly #asking = new Map<number, Asking>();
+  #asked = 0;
+  #unsent = 0;
+  #isEnded = false;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
   }
 
-  function act(name: string, value: unknown): unknown {
-    const known = heard.get(name);
-    if (known === undefined) throw new WeirError('WEIR_WIRE_MALFORMED', `nobody here knows "${name}"`);
-    return known(value);
+  async call<T>(name: string, value: unknown, answer: z.ZodType<T>): Promise<T> {
+    if (this.#isEnded) throw gone();
+    const id = this.#asked++;
+    const given = new Promise<unknown>((resolve, reject) => {
+      this.#asking.set(id, { answer: resolve, fail: reject });
+    });
+    this.#send({ kind: 'call', id, name, value });
+    return checked(answer, await given);
   }
 
-  async function answer(id: number, name: string, value: unknown): Promise<void> {
+  tell(name: string, value: unknown): void {
+    this.#send({ kind: 'tell', name, value });
+  }
+
+  hear<T>(name: string, schema: z.ZodType<T>, act: (value: T) => unknown): void {
+    this.#heard.set(name, (raw) => act(checked(schema, raw)));
+  }
+
+  receive(raw: unknown): void {
+    if (this.#isEnded) return;
     try {
-      post({ kind: 'answer', id, value: await act(name, value) });
+      this.#take(checked(message, raw));
+    } catch (error) {
+      this.#options.onFault(asWeirError(error));
+    }
+  }
+
+  end(): void {
+    this.#isEnded = true;
+    for (const { fail } of this.#asking.values()) fail(gone());
+    this.#asking.clear();
+  }
+
+  #take(message: Message): void {
+    if (message.kind === 'call') void this.#answer(message.id, message.name, message.value);
+    else if (message.kind === 'tell') this.#listen(message.name, message.value);
+    else {
+      const asking = this.#asking.get(message.id);
+      if (asking === undefined) throw new WeirError('WEIR_WIRE_MALFORMED', 'an answer that nobody asked for');
+      this.#asking.delete(message.id);
+      if (message.kind === 'answer') asking.answer(message.value);
+      else asking.fail(readError(message));
+    }
+  }
+
+  async #answer(id: number, name: string, value: unknown): Promise<void> {
+    try {
+      this.#send({ kind: 'answer', id, value: await this.#act(name, value) });
     } catch (error) {
       const { code, message } = asWeirError(error);
-      post({ kind: 'failure', id, code, message });
+      this.#send({ kind: 'failure', id, code, message });
     }
   }
 
-  function take(message: Message): void {
-    if (message.kind === 'call') return void answer(message.id, message.name, message.value);
-    if (message.kind === 'tell') {
-      const done = act(message.name, message.value);
-      if (done instanceof Promise) done.catch((error: unknown) => onFault(asWeirError(error)));
-      return;
-    }
-    const one = asked.get(message.id);
-    if (one === undefined) throw new WeirError('WEIR_WIRE_MALFORMED', 'an answer that nobody asked for');
-    asked.delete(message.id);
-    if (message.kind === 'answer') one.answer(message.value);
-    else {
-      const { code, message: text } = message;
-      one.fail(new WeirError(isErrorCode(code) ? code : 'WEIR_INTERNAL', text));
-    }
+  #listen(name: string, value: unknown): void {
+    const done = this.#act(name, value);
+    const { onFault } = this.#options;
+    if (done instanceof Promise) done.catch((error: unknown) => onFault(asWeirError(error)));
   }
 
-  return {
-    call: (name, value, schema) =>
-      new Promise((resolve, reject) => {
-        if (isEnded) return reject(lost('the other process is gone'));
-        const id = lastId++;
-        asked.set(id, {
-          fail: reject,
-          answer(raw) {
-            try {
-              resolve(checked(schema, raw));
-            } catch (error) {
-              reject(asWeirError(error));
-            }
-          },
-        });
-        post({ kind: 'call', id, name, value });
-      }),
-    tell: (name, value) => post({ kind: 'tell', name, value }),
-    hear(name, schema, act) {
-      heard.set(name, (raw) => act(checked(schema, raw)));
-    },
-    receive(raw) {
-      if (isEnded) return;
-      try {
-        take(checked(message, raw));
-      } catch (error) {
-        onFault(asWeirError(error));
-      }
-    },
-    end() {
-      isEnded = true;
-      for (const { fail } of asked.values()) fail(lost('the other process is gone'));
-      asked.clear();
-    },
-  };
+  #act(name: string, value: unknown): unknown {
+    const heard = this.#heard.get(name);
+    if (heard === undefined) throw new WeirError('WEIR_WIRE_MALFORMED', `nobody here knows "${name}"`);
+    return heard(value);
+  }
+
+  #send(message: Message): void {
+    if (this.#isEnded) return;
+    const { send, onFault } = this.#options;
+    if (this.#unsent === MAX_UNSENT_MESSAGES)
+      return onFault(new WeirError('WEIR_WORKER_LOST', 'the other process has stopped listening'));
+    this.#unsent++;
+    send(message, () => {
+      this.#unsent--;
+    });
+  }
+}
+
+function readError({ code, message }: Extract<Message, { kind: 'failure' }>): WeirError {
+  return new WeirError(isErrorCode(code) ? code : 'WEIR_INTERNAL', message);
 }
 
 function checked<T>(schema: z.ZodType<T>, raw: unknown): T {
@@ -134,6 +150,6 @@ function checked<T>(schema: z.ZodType<T>, raw: unknown): T {
   throw new WeirError('WEIR_WIRE_MALFORMED', z.prettifyError(parsed.error));
 }
 
-function lost(message: string): WeirError {
-  return new WeirError('WEIR_WORKER_LOST', message);
+function gone(): WeirError {
+  return new WeirError('WEIR_WORKER_LOST', 'the other process is gone');
 }

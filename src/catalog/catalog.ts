@@ -36,6 +36,6 @@ export async function openCatalog(
   const contents = await openContents(records, store, scopeOf);
   const watchList = await openWatchList(records, scopeOf);
   const captures = openCaptures(records, contents, watchList);
-  const responses = openKeptResponses(records);
+  const responses = await openKeptResponses(records);
   return { records, subscribers, contents, watchList, captures, responses, cacheScope, scopeOf };
 }

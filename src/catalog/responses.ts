@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter } from '../base/binary.ts';
 import { WeirError } from '../base/errors.ts';
 import { CONTENT_ID_BYTES, contentId } from '../content/content-id.ts';
 import { type Collection, deleteRecord, type Operation, putRecord, type Records } from '../store/records.ts';
+import { createKeyFilter } from './key-filter.ts';
 import { versioned } from './versioned.ts';
 
 /** Where a body is held: an object of the file level in a scope. */
@@ -43,14 +44,22 @@ const responses: Collection<readonly KeptResponse[]> = {
   indexes: [],
 };
 
-export function openKeptResponses(records: Records): KeptResponses {
+export async function openKeptResponses(records: Records): Promise<KeptResponses> {
+  /** Most URLs that are looked up were never kept, and a look into the records costs 20 µs of every miss. */
+  const known = createKeyFilter();
+  for await (const { key } of records.range(responses)) known.add(Buffer.from(key));
   return {
     async find(url) {
-      const [found = []] = await records.get(responses, [keyOf(url)]);
+      const key = keyOf(url);
+      if (!known.mayHave(key)) return [];
+      const [found = []] = await records.get(responses, [key]);
       return found;
     },
-    replace: (url, kept) =>
-      kept.length === 0 ? deleteRecord(responses, keyOf(url)) : putRecord(responses, keyOf(url), kept),
+    replace(url, kept) {
+      const key = keyOf(url);
+      known.add(key);
+      return kept.length === 0 ? deleteRecord(responses, key) : putRecord(responses, key, kept);
+    },
   };
 }
 

@@ -147,7 +147,7 @@ describe('room for captures', function () {
   });
 
   it('leaves what another object lists, and finds it by that', async () => {
-    const prefix = randomBytes(300_000);
+    const prefix = randomBytes(200_000);
     const [old, young] = [1, 2].map((n) => fileOf(n, Buffer.concat([prefix, randomBytes(10_000)]), false));
     if (old === undefined || young === undefined) return expect.fail();
     await pass(catalog, scope, old);

@@ -11,7 +11,6 @@ const LARGE = Buffer.alloc(1_500_000, 'a body of very many bytes, ');
 const ANSWERS: Readonly<Record<string, Answer>> = {
   'with a length': { body: BODY },
   chunked: { body: BODY, framing: 'chunked' },
-  'that ends with its connection': { body: BODY, framing: 'close' },
   empty: { body: '' },
   'of status 404': { status: 404, body: 'not here' },
   'of status 204': { status: 204, body: '' },

@@ -274,13 +274,6 @@ const DISCONNECTED: readonly Case[] = [
       ),
   ),
   whenStale(
-    'max-age=0 in a request is not answered from the cache when the origin does not answer',
-    '9111 5.2.1.1',
-    [FRESH],
-    { ...NEVER_STALE, headers: ['Cache-Control: max-age=0'] },
-    { optional: true },
-  ),
-  whenStale(
     'no-cache in a request is not answered from the cache when the origin does not answer',
     '9111 4.2.4',
     [FRESH],

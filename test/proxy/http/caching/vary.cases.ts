@@ -218,21 +218,6 @@ const VARIANTS: readonly Case[] = [
     ],
   },
   {
-    says: 'where no variant matches, the ETags of those stored may be offered, and one be chosen',
-    rfc: '9111 4.1',
-    optional: true,
-    steps: [
-      fill([FRESH, 'Vary: Accept-Language', 'ETag: "de"'], { headers: GERMAN }),
-      {
-        headers: ['Accept-Language: de, en'],
-        from: 1,
-        asks: 1,
-        asked: { 'If-None-Match': '"de"' },
-        origin: { status: 304, headers: [FRESH, 'Vary: Accept-Language', 'ETag: "de"'] },
-      },
-    ],
-  },
-  {
     says: 'where no variant matches, a client that has nothing gets no bare 304',
     rfc: '9111 4.3.4',
     steps: [
