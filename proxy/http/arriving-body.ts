@@ -53,7 +53,7 @@ export interface BodyMemory {
 }
 
 /** The origin is read no further ahead of the fastest reader. */
-const AHEAD_BYTES = 64 * 1024;
+const AHEAD_BYTES = 32 * 1024;
 /** Kept in memory for readers that fell behind; beyond, they read from the store or are cut off. */
 const BEHIND_BYTES = 4 * 1024 * 1024;
 

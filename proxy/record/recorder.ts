@@ -48,7 +48,7 @@ export interface RecorderStats {
 
 /** Bytes on their way to the store for one body, and for all with what is being cut. Beyond, it is not recorded. */
 export const MAX_BODY_QUEUE_BYTES = 64 * 1024 * 1024;
-export const MAX_QUEUE_BYTES = 256 * 1024 * 1024;
+export const MAX_QUEUE_BYTES = 64 * 1024 * 1024;
 
 const NO_PORTIONS = portionListBuilder().list();
 const NOT_HELD: Promise<undefined> = Promise.resolve(undefined);

@@ -7,6 +7,7 @@ const BENCHES: Readonly<Record<string, readonly [file: string, run: string]>> = 
   store: ['store', 'runStore'],
   proxy: ['proxy-cpu', 'runProxyCpu'],
   cache: ['cache', 'runCache'],
+  workers: ['workers', 'runWorkers'],
   slow: ['slow', 'runSlow'],
   speed: ['speed', 'runSpeed'],
   uplink: ['uplink', 'runUplink'],

@@ -162,7 +162,7 @@ async function freePort(): Promise<number> {
 const MS_PER_TICK = 10;
 
 /** User and system time of a process and the children it has now, from /proc (proc(5)). */
-async function cpuMsOfProcess(pid: number): Promise<number> {
+export async function cpuMsOfProcess(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
   // The second field is a name in parentheses, which may hold anything.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
