@@ -1,6 +1,7 @@
 import { WeirError } from '../../src/base/errors.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { DurablePart } from '../record/recording.ts';
+import { createByteWindow } from './byte-window.ts';
 
 /**
  * A body on its way from the origin, read by any number of clients as it arrives. What every
@@ -17,8 +18,6 @@ export interface ArrivingBody {
   fail(error: WeirError): void;
   /** More is durable, or nothing more will be. */
   progress(): void;
-  /** Looks anew whether there is room. */
-  adjust(): void;
   /** Whether a reader that begins now will get the body from its first byte. */
   readonly isJoinable: boolean;
   read(): BodyReader;
@@ -42,6 +41,8 @@ export interface ArrivingBodyOptions {
   readonly store: Pick<CacheStore, 'readDurable'>;
   readonly memory: BodyMemory;
   onRoom(): void;
+  /** The last reader has gone. */
+  onIdle(): void;
 }
 
 /** What of a body is kept in memory although its readers have passed it. */
@@ -58,189 +59,224 @@ const AHEAD_BYTES = 32 * 1024;
 const BEHIND_BYTES = 4 * 1024 * 1024;
 
 interface Reading {
+  /** What the client has taken. */
   position: number;
   isLeft: boolean;
+  /** All that is in memory or durable is taken: only what is on its way to the store comes next. */
+  awaitsStore: boolean;
   error: WeirError | undefined;
   /** Ends the wait for more. */
   wake(): void;
 }
 
-export function createArrivingBody({ durable, store, memory, onRoom }: ArrivingBodyOptions): ArrivingBody {
-  const { wholeBytes, joinBytes } = memory;
-  const readings = new Set<Reading>();
-  let chunks: Buffer[] = [];
-  /** Where in the body the first of `chunks` begins. */
-  let startBytes = 0;
-  let arrivedBytes = 0;
-  let trailers: readonly string[] | undefined;
-  let failure: WeirError | undefined;
-  let isPaused = false;
+export function createArrivingBody(options: ArrivingBodyOptions): ArrivingBody {
+  return new SharedBody(options);
+}
 
-  function canReadBack(): boolean {
-    return durable?.isLost === false;
+class SharedBody implements ArrivingBody {
+  readonly #options: ArrivingBodyOptions;
+  readonly #window = createByteWindow();
+  readonly #readings = new Set<Reading>();
+  #trailers: readonly string[] | undefined;
+  #failure: WeirError | undefined;
+  #isPaused = false;
+  #willAdjust = false;
+
+  constructor(options: ArrivingBodyOptions) {
+    this.#options = options;
   }
 
-  /** Nobody waits for the store: what is not in memory must be there already. */
-  function isDurable(toByte: number): boolean {
-    return (durable?.sizeBytes ?? 0) >= toByte;
+  push(chunk: Buffer): void {
+    this.#window.push(chunk);
+    this.#isPaused = !this.#hasRoom();
+    this.#adjustSoon();
+    this.#wakeAll();
   }
 
-  /** After a reader, the store or the origin has got further. */
-  function adjust(): void {
-    if (!canReadBack()) cutLaggards();
-    trim();
-    const isRoom = hasRoom();
-    const mayGoOn = isPaused && isRoom;
-    isPaused = !isRoom;
-    if (mayGoOn) onRoom();
+  get isRoom(): boolean {
+    return !this.#isPaused;
   }
 
-  /** A reader too far behind for memory, with no store to read from, must not hold up the others. */
-  function cutLaggards(): void {
-    if (readings.size < 2 || arrivedBytes - startBytes < BEHIND_BYTES) return;
-    for (const reading of readings) {
-      if (arrivedBytes - reading.position < BEHIND_BYTES) continue;
-      reading.error = tooSlow();
-      readings.delete(reading);
-      reading.wake();
-    }
+  finish(trailers: readonly string[]): void {
+    this.#trailers = trailers;
+    this.#wakeAll();
   }
 
-  /** Lets go of what nobody needs in memory. */
-  function trim(): void {
-    if (arrivedBytes <= wholeBytes) return;
-    let neededFrom = arrivedBytes;
-    for (const { position } of readings) neededFrom = Math.min(neededFrom, position);
-    if (canReadBack())
-      neededFrom = Math.max(durable?.sizeBytes ?? 0, Math.min(neededFrom, arrivedBytes - joinBytes));
-    let gone = 0;
-    for (const chunk of chunks) {
-      if (startBytes + chunk.length > neededFrom) break;
-      startBytes += chunk.length;
-      gone++;
-    }
-    if (gone > 0) chunks = chunks.slice(gone);
+  fail(error: WeirError): void {
+    this.#failure = error;
+    this.#wakeAll();
   }
 
-  function hasRoom(): boolean {
-    if (arrivedBytes <= wholeBytes) return true;
-    if (arrivedBytes - startBytes >= BEHIND_BYTES) return false;
-    let fastest = readings.size === 0 ? arrivedBytes : 0;
-    for (const { position } of readings) fastest = Math.max(fastest, position);
-    return arrivedBytes - fastest < AHEAD_BYTES;
+  progress(): void {
+    this.#adjustSoon();
+    this.#wakeAll();
   }
 
-  function chunkAt(position: number): Buffer | undefined {
-    let at = startBytes;
-    for (const chunk of chunks) {
-      if (position < at + chunk.length) return position === at ? chunk : chunk.subarray(position - at);
-      at += chunk.length;
-    }
-    return undefined;
+  get isJoinable(): boolean {
+    const { startBytes } = this.#window;
+    return this.#failure === undefined && (startBytes === 0 || this.#durableBytes() >= startBytes);
   }
 
-  async function* iterate(reading: Reading): AsyncGenerator<Uint8Array> {
+  get readers(): number {
+    return this.#readings.size;
+  }
+
+  get arrivedBytes(): number {
+    return this.#window.endBytes;
+  }
+
+  get trailers(): readonly string[] {
+    return this.#trailers ?? [];
+  }
+
+  get whole(): Buffer | undefined {
+    const isWhole = this.#trailers !== undefined && this.arrivedBytes <= this.#options.memory.wholeBytes;
+    return isWhole ? this.#window.gather() : undefined;
+  }
+
+  read(): BodyReader {
+    const reading: Reading = {
+      position: 0,
+      isLeft: false,
+      awaitsStore: false,
+      error: undefined,
+      wake: () => {},
+    };
+    this.#readings.add(reading);
+    return {
+      [Symbol.asyncIterator]: () => this.#iterate(reading),
+      leave: () => {
+        reading.isLeft = true;
+        this.#remove(reading);
+        reading.wake();
+      },
+    };
+  }
+
+  async *#iterate(reading: Reading): AsyncGenerator<Uint8Array> {
     try {
       while (!reading.isLeft) {
         if (reading.error !== undefined) throw reading.error;
-        const chunk = reading.position < startBytes ? undefined : chunkAt(reading.position);
+        const isInMemory = reading.position >= this.#window.startBytes;
+        const chunk = isInMemory ? this.#window.at(reading.position) : undefined;
         if (chunk !== undefined) {
           yield chunk;
           // Only what the client has taken makes room: one chunk at a time is held for a slow one.
           reading.position += chunk.length;
-          adjust();
-        } else if (reading.position < startBytes && canReadBack()) yield* readBack(reading);
-        else if (reading.position < startBytes) throw tooSlow();
-        else if (failure !== undefined) throw failure;
-        else if (trailers !== undefined) return;
+          this.#adjustSoon();
+        } else if (!isInMemory) yield* this.#readBack(reading);
+        else if (this.#failure !== undefined) throw this.#failure;
+        else if (this.#trailers !== undefined) return;
         else await more(reading);
       }
     } finally {
-      readings.delete(reading);
-      adjust();
+      this.#remove(reading);
     }
   }
 
-  /** From the store, up to where memory begins. */
-  async function* readBack(reading: Reading): AsyncGenerator<Uint8Array> {
-    if (durable === undefined || !isDurable(startBytes)) throw tooSlow();
-    for await (const chunk of store.readDurable(durable, reading.position, startBytes)) {
+  /** From the store, as far as it is durable or up to where memory begins. */
+  async *#readBack(reading: Reading): AsyncGenerator<Uint8Array> {
+    const { durable, store } = this.#options;
+    if (durable === undefined || durable.isLost) throw tooSlow();
+    const toByte = Math.min(durable.sizeBytes, this.#window.startBytes);
+    if (toByte <= reading.position) {
+      reading.awaitsStore = true;
+      this.#adjustSoon();
+      await more(reading);
+      reading.awaitsStore = false;
+      return;
+    }
+    for await (const chunk of store.readDurable(durable, reading.position, toByte)) {
       if (reading.isLeft) return;
-      reading.position += chunk.length;
       yield chunk;
+      reading.position += chunk.length;
     }
   }
 
-  function more(reading: Reading): Promise<void> {
-    return new Promise((resolve) => {
-      reading.wake = resolve;
+  #remove(reading: Reading): void {
+    if (!this.#readings.delete(reading)) return;
+    this.#adjustSoon();
+    if (this.#readings.size === 0) this.#options.onIdle();
+  }
+
+  /** Once for all readers that move in one turn: with thousands of them each look costs. */
+  #adjustSoon(): void {
+    if (this.#willAdjust) return;
+    this.#willAdjust = true;
+    setImmediate(() => {
+      this.#willAdjust = false;
+      this.#adjust();
     });
   }
 
-  function wakeAll(): void {
-    for (const reading of readings) reading.wake();
+  /** After a reader, the store or the origin has got further. */
+  #adjust(): void {
+    this.#trim();
+    if (this.#heldBytes() >= BEHIND_BYTES) this.#cutLaggards();
+    const isRoom = this.#hasRoom();
+    const mayGoOn = this.#isPaused && isRoom;
+    this.#isPaused = !isRoom;
+    if (mayGoOn) this.#options.onRoom();
   }
 
-  return {
-    push(chunk) {
-      chunks.push(chunk);
-      arrivedBytes += chunk.length;
-      adjust();
-      wakeAll();
-    },
-    get isRoom() {
-      return !isPaused;
-    },
-    finish(rawTrailers) {
-      trailers = rawTrailers;
-      wakeAll();
-    },
-    fail(error) {
-      failure = error;
-      wakeAll();
-    },
-    progress() {
-      adjust();
-      wakeAll();
-    },
-    adjust,
-    get isJoinable() {
-      return failure === undefined && (startBytes === 0 || (canReadBack() && isDurable(startBytes)));
-    },
-    read() {
-      const reading: Reading = { position: 0, isLeft: false, error: undefined, wake: () => {} };
-      readings.add(reading);
-      return {
-        [Symbol.asyncIterator]: () => iterate(reading),
-        leave() {
-          reading.isLeft = true;
-          readings.delete(reading);
-          reading.wake();
-          adjust();
-        },
-      };
-    },
-    get readers() {
-      return readings.size;
-    },
-    get arrivedBytes() {
-      return arrivedBytes;
-    },
-    get trailers() {
-      return trailers ?? [];
-    },
-    get whole() {
-      return trailers !== undefined && arrivedBytes <= wholeBytes ? compact(chunks) : undefined;
-    },
-  };
+  /** Lets go of what nobody needs in memory. */
+  #trim(): void {
+    const { wholeBytes, joinBytes } = this.#options.memory;
+    const { endBytes } = this.#window;
+    if (endBytes <= wholeBytes) return;
+    let slowest = endBytes;
+    for (const { position } of this.#readings) slowest = Math.min(slowest, position);
+    const forJoiners = this.#canReadBack() ? Math.min(slowest, endBytes - joinBytes) : slowest;
+    this.#window.dropBefore(Math.max(this.#durableBytes(), forJoiners));
+  }
+
+  /** A reader that keeps too much in memory, because the store does not keep up, must not hold up the others. */
+  #cutLaggards(): void {
+    if (this.#readings.size < 2) return;
+    for (const reading of this.#readings) {
+      const isHolding = reading.position >= this.#window.startBytes;
+      if (!isHolding || this.arrivedBytes - reading.position < BEHIND_BYTES) continue;
+      reading.error = tooSlow();
+      this.#remove(reading);
+      reading.wake();
+    }
+    this.#trim();
+  }
+
+  #hasRoom(): boolean {
+    const { endBytes } = this.#window;
+    if (endBytes <= this.#options.memory.wholeBytes) return true;
+    if (this.#heldBytes() >= BEHIND_BYTES) return false;
+    let fastest = this.#readings.size === 0 ? endBytes : 0;
+    for (const { position, awaitsStore } of this.#readings) {
+      // The store gets a portion when it is complete, for which more may have to arrive.
+      if (awaitsStore) return true;
+      fastest = Math.max(fastest, position);
+    }
+    return endBytes - fastest < AHEAD_BYTES;
+  }
+
+  #heldBytes(): number {
+    return this.#window.endBytes - this.#window.startBytes;
+  }
+
+  #canReadBack(): boolean {
+    return this.#options.durable?.isLost === false;
+  }
+
+  #durableBytes(): number {
+    return this.#canReadBack() ? (this.#options.durable?.sizeBytes ?? 0) : 0;
+  }
+
+  #wakeAll(): void {
+    for (const reading of this.#readings) reading.wake();
+  }
 }
 
-/** In one piece, and not in memory that was allocated for much more. */
-function compact(chunks: readonly Buffer[]): Buffer {
-  const [only] = chunks;
-  return only !== undefined && chunks.length === 1 && 2 * only.length >= only.buffer.byteLength
-    ? only
-    : Buffer.concat(chunks);
+function more(reading: Reading): Promise<void> {
+  return new Promise((resolve) => {
+    reading.wake = resolve;
+  });
 }
 
 function tooSlow(): WeirError {

@@ -52,7 +52,8 @@ export interface AskerOptions extends PassingOptions {
 
 const MAX_REFRESHING = 64;
 /** URLs whose answers turned out not to be for sharing: nobody waits for another's answer meanwhile. */
-const MAX_UNSHARED = 10_000;
+const MAX_UNSHARED = 4096;
+const MAX_VARY_BYTES = 1024;
 const UNSHARED_MS = 60_000;
 const OF_THE_CLIENT = new Set(['cache-control', 'pragma']);
 /** RFC 5861 section 4. */
@@ -221,7 +222,8 @@ class OriginAsker implements Asker {
       discard(answer);
       return this.#serveStale(asking);
     }
-    if (begun !== undefined && head.status === 206) return this.#complete(asking, begun, head, answer);
+    if (begun !== undefined && (head.status === 206 || head.status === 416))
+      return this.#complete(asking, begun, head, answer);
     if (asking.method === 'HEAD') this.#noteHead(asking, head);
     else if (asking.validated !== undefined && head.status < 500) cache.remove(asking.validated);
     this.#passOn(asking, head, answer);
@@ -247,13 +249,13 @@ class OriginAsker implements Asker {
     if (asking.isOutdated) passing.outdate();
     const { url } = asking.request;
     const vary = valuesOf(head.headers, 'vary').join();
-    if (vary !== '') this.#vary.set(url, vary);
-    if (!passing.isKept) asking.isShareable = false;
+    if (vary !== '' && vary.length <= MAX_VARY_BYTES) this.#vary.set(url, vary);
+    if (!passing.isShared) asking.isShareable = false;
     const [first, ...others] = asking.waiting;
     asking.waiting.clear();
     if (first === undefined) passing.finishOrDrop();
     else passing.deliver(first, true);
-    if (others.length > 0 && !passing.isKept) this.#unshared.set(url, true);
+    if (others.length > 0 && !passing.isShared) this.#unshared.set(url, true);
     for (const exchange of others) if (!this.#join(asking, exchange)) this.#options.again(exchange);
   }
 

@@ -111,6 +111,7 @@ const UNRECORDED = {
   store: NO_CACHE_STORE,
   memory: () => ({ wholeBytes: 0, joinBytes: 0 }),
   record: () => undefined,
+  onIdle: () => {},
   onWhole: () => {},
   onBroken: () => {},
 };

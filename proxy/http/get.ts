@@ -77,6 +77,7 @@ export function createGetService(options: GetOptions): GetService {
 
   function get(exchange: Exchange): void {
     const { request, res } = exchange;
+    if (res.destroyed) return;
     if (!cache.isFor(request) || cache.isKnown(request.url)) return decide(exchange);
     cache
       .load(request.url)
@@ -168,7 +169,9 @@ function noteStatus({ request, res }: Exchange, status: string): void {
 
 /** Whether an answer to this request can be one for others too, so that they may wait for it. */
 function isForMany({ method, rawHeaders }: ForwardRequest, directives: RequestDirectives): boolean {
-  if (method !== 'GET' || directives.isNoStore || directives.isNoCache) return false;
+  const { isNoStore, isNoCache, maxAgeMs, minFreshMs } = directives;
+  const isChoosy = isNoStore || isNoCache || maxAgeMs !== Number.POSITIVE_INFINITY || minFreshMs > 0;
+  if (method !== 'GET' || isChoosy) return false;
   return valuesOf(rawHeaders, 'authorization').length === 0;
 }
 

@@ -12,7 +12,7 @@ import { servedHeaders } from './cache/served.ts';
 import { isStorable } from './cache/storable.ts';
 import { isSelected } from './cache/vary.ts';
 import type { Exchange } from './exchange.ts';
-import { valuesOf } from './headers.ts';
+import { type RawHeaders, valuesOf } from './headers.ts';
 import { upstreamError } from './origin-fetch.ts';
 import type { Parts } from './parts.ts';
 import type { ForwardRequest } from './request.ts';
@@ -26,6 +26,8 @@ import { startTransfer } from './transfer.ts';
 export interface PassingAnswer {
   /** Whether it may be kept, and so may be for more clients than the one who asked. */
   readonly isKept: boolean;
+  /** Whether others can have it too, without asking the origin. */
+  readonly isShared: boolean;
   /** Whether a client that comes now may have it. */
   isFor(exchange: Exchange): boolean;
   /** Sends it to a client; `isFirst` to the one who asked. */
@@ -105,6 +107,7 @@ export function passAnswer(
     prefix,
     memory: reserve,
     record,
+    onIdle: finishOrDrop,
     onWhole: keep,
     onBroken: end,
   });
@@ -189,7 +192,6 @@ export function passAnswer(
     answer.on('data', () => {
       if (body.arrivedBytes > mostBytes) answer.destroy();
     });
-    body.adjust();
   }
 
   function end(): void {
@@ -200,15 +202,21 @@ export function passAnswer(
     onOver();
   }
 
+  function isReusable(wanted: RawHeaders): boolean {
+    if (stored === undefined) return false;
+    return decideReuse(requestDirectives(wanted), stored.judgement, clock.wallMs()) !== 'validate';
+  }
+
   return {
     isKept: stored !== undefined,
+    isShared: isReusable([]),
     isFor({ request: { rawHeaders: wanted } }) {
       if (stored === undefined || isOutdated || !body.isJoinable) return false;
-      if (!isSelected(wanted, stored.selecting)) return false;
-      return decideReuse(requestDirectives(wanted), stored.judgement, clock.wallMs()) !== 'validate';
+      return isSelected(wanted, stored.selecting) && isReusable(wanted);
     },
     deliver(exchange, isFirst) {
       const { res } = exchange;
+      if (res.destroyed) return finishOrDrop();
       // Others are not sent what the origin had for the one who asked.
       const isAsIs = isFirst || stored === undefined;
       const headers = isAsIs ? [...head.headers] : servedHeaders(stored.judgement, clock.wallMs());
@@ -219,10 +227,7 @@ export function passAnswer(
         return finishOrDrop();
       }
       const reader = body.read();
-      res.once('close', () => {
-        reader.leave();
-        finishOrDrop();
-      });
+      res.once('close', reader.leave);
       const own = isFirst ? undefined : recordFor(exchange);
       sendBody(exchange, reader, own, () => body.trailers).catch((error: unknown) => {
         options.fail(exchange, upstreamError(error));

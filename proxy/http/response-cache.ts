@@ -1,3 +1,4 @@
+import { MAX_KEPT_FIELDS } from '../../src/catalog/responses.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { KeptOfUrl } from '../record/keeper.ts';
 import type { AnswerHead } from './answer-head.ts';
@@ -53,6 +54,9 @@ export interface Freshened {
   readonly ownHeaders: RawHeaders;
 }
 
+/** A client writes what selects an answer: longer ones are not kept. */
+const MAX_SELECTING_BYTES = 4096;
+
 export interface ResponseCacheOptions {
   readonly isEnabled: boolean;
   readonly store: CacheStore;
@@ -102,7 +106,8 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
     load,
     create(url, requestHeaders, head) {
       const selecting = selectingFields(requestHeaders, head.headers);
-      if (selecting === undefined) return undefined;
+      if (selecting === undefined || head.headers.length > MAX_KEPT_FIELDS) return undefined;
+      if (selecting.reduce((sum, field) => sum + field.length, 0) > MAX_SELECTING_BYTES) return undefined;
       const { status, reason, requestMs, responseMs } = head;
       const headers = storedHeaders(head.headers, targets);
       const response = { status, reason, headers, requestMs, responseMs };
@@ -154,7 +159,8 @@ export function createResponseCache(options: ResponseCacheOptions): ResponseCach
       const isKept = isStorable({ method: 'GET', headers: [] }, response, targets);
       const isForOthers = isStorable({ method: 'GET', headers: requestHeaders }, updated, targets);
       // What answers somebody's credentials tells nobody else anything (RFC 9111 section 3.5).
-      if (isKept && !isForOthers) return { stored, ownHeaders };
+      const isCurrent = memory.variants(stored.url)?.includes(stored) === true;
+      if (!isCurrent || (isKept && !isForOthers)) return { stored, ownHeaders };
       const selecting = selectingFields(requestHeaders, headers);
       const fresh = {
         ...response,

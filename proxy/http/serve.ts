@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { asWeirError, type WeirError } from '../../src/base/errors.ts';
+import { asWeirError, WeirError } from '../../src/base/errors.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { Recorder, Recording } from '../record/recording.ts';
 import { isNotModified, notModifiedHeaders } from './cache/conditional.ts';
@@ -8,6 +8,7 @@ import { type ByteRange, planRange } from './cache/ranges.ts';
 import { servedHeaders } from './cache/served.ts';
 import type { Exchange } from './exchange.ts';
 import type { RawHeaders } from './headers.ts';
+import { createPinnedBodies } from './pinned-bodies.ts';
 import { sendBody } from './send-body.ts';
 import type { ResponseMemory, Stored } from './stored.ts';
 
@@ -36,16 +37,24 @@ export interface StoredServerOptions {
 export function createStoredServer(options: StoredServerOptions): StoredServer {
   const { store, memory, recorder, memoryBodyBytes } = options;
   const loading = new Map<Stored, Promise<Buffer>>();
+  const pinned = createPinnedBodies();
 
-  /** The body in memory, or undefined for one too large for that. */
+  /** Where the body of a stored answer is sent from: memory where that has room, else the store. */
+  async function sourceOf(exchange: Exchange, stored: Stored): Promise<Stored> {
+    const bytes = await load(stored);
+    if (bytes !== undefined && pinned.pin(bytes, exchange.res)) return { ...stored, bytes };
+    return { ...stored, bytes: undefined };
+  }
+
   async function load(stored: Stored): Promise<Buffer | undefined> {
-    if (stored.bytes !== undefined || stored.sizeBytes > memoryBodyBytes) return stored.bytes;
-    const read = loading.get(stored) ?? gather(bytesOf(stored, 0, stored.sizeBytes), stored.sizeBytes);
+    const { bytes, sizeBytes } = stored;
+    if (bytes !== undefined || sizeBytes > memoryBodyBytes || !pinned.hasRoom(sizeBytes)) return bytes;
+    const read = loading.get(stored) ?? gather(bytesOf(stored, 0, sizeBytes), sizeBytes);
     loading.set(stored, read);
     try {
-      const bytes = await read;
-      if (loading.delete(stored)) memory.replace(stored, { ...stored, bytes });
-      return bytes;
+      const whole = await read;
+      if (loading.delete(stored)) memory.replace(stored, { ...stored, bytes: whole });
+      return whole;
     } catch (error) {
       loading.delete(stored);
       throw error;
@@ -55,6 +64,11 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
   async function* bytesOf(stored: Stored, fromByte: number, toByte: number): AsyncIterable<Uint8Array> {
     if (stored.bytes !== undefined) yield stored.bytes.subarray(fromByte, toByte);
     else if (stored.held !== undefined) yield* store.read(stored.held, fromByte, toByte);
+    else
+      throw new WeirError(
+        'WEIR_CONTENT_MISSING',
+        'a body is in memory alone, and there is no room to send it',
+      );
   }
 
   function send(
@@ -69,7 +83,9 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
   }
 
   async function sendWhole(exchange: Exchange, stored: Stored, headers: string[]): Promise<void> {
-    const bytes = stored.bytes ?? (await load(stored));
+    const isSmall = stored.bytes !== undefined && stored.bytes.length <= SMALL_BYTES;
+    const source = isSmall ? stored : await sourceOf(exchange, stored);
+    const { bytes } = source;
     if (bytes !== undefined) {
       exchange.res.writeHead(stored.status, stored.reason, headers);
       exchange.res.end(bytes);
@@ -78,7 +94,7 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
       void recording?.finish();
       return;
     }
-    const body = await started(bytesOf(stored, 0, stored.sizeBytes));
+    const body = await started(bytesOf(source, 0, stored.sizeBytes));
     exchange.res.writeHead(stored.status, stored.reason, headers);
     send(exchange, stored, body, recordHit(exchange, stored));
   }
@@ -102,7 +118,7 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
     headers: RawHeaders,
     { fromByte, toByte }: ByteRange,
   ): Promise<void> {
-    const body = await started(bytesOf(await inMemory(stored), fromByte, toByte));
+    const body = await started(bytesOf(await sourceOf(exchange, stored), fromByte, toByte));
     exchange.res.writeHead(206, partHeaders(stored, headers, { fromByte, toByte }));
     send(exchange, stored, body);
   }
@@ -113,7 +129,7 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
     headers: RawHeaders,
     ranges: readonly ByteRange[],
   ): Promise<void> {
-    const source = await inMemory(stored);
+    const source = await sourceOf(exchange, stored);
     const parts = multipart(ranges, stored.described.mediaType, stored.sizeBytes, randomUUID());
     async function* body(): AsyncIterable<Uint8Array> {
       for (const [index, { fromByte, toByte }] of ranges.entries()) {
@@ -126,11 +142,6 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
     const type = ['Content-Type', parts.contentType];
     exchange.res.writeHead(206, replaced(headers, parts.sizeBytes, type));
     send(exchange, stored, begun);
-  }
-
-  async function inMemory(stored: Stored): Promise<Stored> {
-    const bytes = await load(stored);
-    return bytes === undefined ? stored : { ...stored, bytes };
   }
 
   async function serve(
@@ -175,6 +186,8 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+/** Sent without counting what clients keep in memory. */
+const SMALL_BYTES = 64 * 1024;
 
 function partHeaders({ sizeBytes }: Stored, headers: RawHeaders, { fromByte, toByte }: ByteRange): string[] {
   return replaced(headers, toByte - fromByte, [

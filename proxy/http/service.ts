@@ -109,6 +109,7 @@ export function createService(settings: ServiceSettings): Service {
   }
 
   function pass({ req, res, ...asked }: Exchange): void {
+    if (res.destroyed) return;
     const request = announced(asked.request, settings.announce, req.httpVersion, addressOf(req.socket));
     const exchange = { request, req, res };
     const { method, framing } = request;

@@ -137,8 +137,9 @@ export function storedOf(url: string, { body, ...kept }: KeptResponse, targets: 
   };
 }
 
-function footprint({ bytes, headers }: Stored): number {
-  return ENTRY_BYTES + (bytes?.length ?? 0) + headers.reduce((sum, field) => sum + field.length, 0);
+function footprint({ url, bytes, headers, judgement, selecting }: Stored): number {
+  const texts = [url, ...headers, ...judgement.headers, ...selecting];
+  return ENTRY_BYTES + (bytes?.length ?? 0) + texts.reduce((sum, text) => sum + text.length, 0);
 }
 
 function selectingKey({ selecting }: Stored): string {

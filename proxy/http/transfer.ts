@@ -18,6 +18,8 @@ export interface TransferOptions {
   memory(isRecorded: boolean): BodyMemory;
   /** Begins to record the body, if it is to be recorded. */
   record(onProgress: () => void): Recording | undefined;
+  /** The last reader has gone. */
+  onIdle(): void;
   onWhole(transfer: Transfer): void;
   onBroken(error: WeirError): void;
 }
@@ -39,6 +41,7 @@ export function startTransfer(answer: IncomingMessage, options: TransferOptions)
     store: options.store,
     memory: options.memory(recording !== undefined),
     onRoom: () => answer.resume(),
+    onIdle: options.onIdle,
   });
   const transfer = { body, recording };
   function take(chunk: Buffer): void {

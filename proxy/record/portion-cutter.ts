@@ -58,6 +58,7 @@ export function createPortionCutter(
     const full = slab;
     const rest = full.subarray(start, filled);
     slab = slabs.take(roomFor(rest.length + neededBytes));
+    cutter.heldBytes = slab.length;
     rest.copy(slab);
     handedOnBytes += start;
     filled = rest.length;
@@ -80,8 +81,10 @@ export function createPortionCutter(
     filled += bytes.length;
   }
 
-  return {
-    write(bytes) {
+  const cutter = {
+    portions,
+    heldBytes: 0,
+    write(bytes: Uint8Array) {
       let at = 0;
       chunker.push(bytes, (end) => {
         append(bytes.subarray(at, end));
@@ -98,9 +101,6 @@ export function createPortionCutter(
       // Kept for long, and a view would keep 8 KiB of the pool of Node.js with it.
       return whole === undefined ? Uint8Array.from(id) : whole.digest();
     },
-    portions,
-    get heldBytes() {
-      return slab.length;
-    },
   };
+  return cutter;
 }

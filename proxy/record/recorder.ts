@@ -47,7 +47,7 @@ export interface RecorderStats {
 }
 
 /** Bytes on their way to the store for one body, and for all with what is being cut. Beyond, it is not recorded. */
-export const MAX_BODY_QUEUE_BYTES = 64 * 1024 * 1024;
+export const MAX_BODY_QUEUE_BYTES = 32 * 1024 * 1024;
 export const MAX_QUEUE_BYTES = 64 * 1024 * 1024;
 
 const NO_PORTIONS = portionListBuilder().list();
@@ -167,20 +167,25 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
   const nonce = shared.recent.isWitnessWanted(scope, passing) ? shared.witnessKey.newNonce() : undefined;
   const witness = nonce && shared.witnessKey.start(nonce);
   const print = fingerprintHasher();
-  const queue = createBodyQueue(shared, scope, giveUp, passing.onProgress);
+  const queue = createBodyQueue(shared, scope, giveUp, progress);
   let cutter: PortionCutter | undefined = createPortionCutter(shared.slabs, passing.sizeBytes, queue.put);
   const { portions } = cutter;
+  const durable = { scope, sizeBytes: 0, isLost: false, portions: () => portions.list() };
   let sizeBytes = 0;
-  let isGivenUp = false;
+
+  function progress(durableBytes: number): void {
+    durable.sizeBytes += durableBytes;
+    passing.onProgress?.();
+  }
 
   function stop(): void {
-    isGivenUp = true;
+    durable.isLost = true;
     cutter = undefined;
     queue.stop();
   }
 
   function giveUp(error?: unknown): undefined {
-    if (isGivenUp) return;
+    if (durable.isLost) return;
     stop();
     stats.dropped++;
     const reason = error === undefined ? 'the store does not keep up' : asWeirError(error).message;
@@ -189,7 +194,7 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
   }
 
   function refuse(refusal: Refusal): void {
-    if (isGivenUp) return;
+    if (durable.isLost) return;
     stop();
     stats.refused[refusal]++;
     passing.onProgress?.();
@@ -197,7 +202,7 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
 
   async function hold(contentId: Uint8Array): Promise<HeldBody | undefined> {
     await queue.settle();
-    if (isGivenUp) return undefined;
+    if (durable.isLost) return undefined;
     const identifier = identifierOfFile(print.digest());
     const object = { level: 'file' as const, contentId, sizeBytes, identifier, isProved: false };
     const { url, etag, lastModified, keep } = passing;
@@ -220,18 +225,9 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
   }
 
   return {
-    durable: {
-      scope,
-      get sizeBytes() {
-        return queue.durableBytes;
-      },
-      get isLost() {
-        return isGivenUp;
-      },
-      portions: () => portions.list(),
-    },
+    durable,
     write(chunk) {
-      if (isGivenUp) return;
+      if (durable.isLost) return;
       sizeBytes += chunk.length;
       if (policy.refusalOfSize(sizeBytes) === 'tooLarge') return refuse('tooLarge');
       print.update(chunk);
@@ -242,7 +238,7 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
     finish() {
       const isTooSmall = passing.keep === undefined && policy.refusalOfSize(sizeBytes) === 'tooSmall';
       if (isTooSmall || sizeBytes === 0) refuse('tooSmall');
-      if (isGivenUp || cutter === undefined) return NOT_HELD;
+      if (durable.isLost || cutter === undefined) return NOT_HELD;
       const contentId = cutter.finish();
       cutter = undefined;
       queue.count(0);
@@ -272,23 +268,23 @@ interface BodyQueue {
   count(heldBytes: number): void;
   /** Resolves when everything put so far is durable or given up. */
   settle(): Promise<void>;
-  /** How many of the bytes put first are durable. */
-  readonly durableBytes: number;
   /** Puts nothing more. */
   stop(): void;
 }
 
-/** `giveUp` is called when a bound is passed or the store fails; it calls `stop`. */
+/**
+ * `giveUp` is called when a bound is passed or the store fails; it calls `stop`. `progress` is told
+ * how many more of the bytes put first are durable.
+ */
 function createBodyQueue(
   shared: Shared,
   scope: number,
   giveUp: (error?: unknown) => void,
-  onProgress: () => void = () => {},
+  progress: (durableBytes: number) => void,
 ): BodyQueue {
   let puts = Promise.resolve();
   let queuedBytes = 0;
   let heldBytes = 0;
-  let durableBytes = 0;
   let isStopped = false;
 
   /** Async, so that a store that throws is a store that rejects. */
@@ -318,16 +314,11 @@ function createBodyQueue(
           shared.slabs.giveBack(slab);
         });
       puts = Promise.all([puts, settled]).then(() => {
-        if (isStopped) return;
-        durableBytes += bytes;
-        onProgress();
+        if (!isStopped) progress(bytes);
       });
     },
     count,
     settle: () => puts,
-    get durableBytes() {
-      return durableBytes;
-    },
     stop() {
       isStopped = true;
       count(0);

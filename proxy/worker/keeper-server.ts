@@ -1,13 +1,15 @@
 import { LRUCache } from 'lru-cache';
+import type { Portion } from '../../src/catalog/contents.ts';
 import type { Subscriber, Subscribers } from '../../src/catalog/subscribers.ts';
 import type { Keeper, KeptOfUrl, UrlChange } from '../record/keeper.ts';
 import { createCensus } from './census.ts';
 import type { Link } from './link.ts';
 import * as messages from './messages.ts';
+import type { ParcelReceiver } from './parcels.ts';
 
 /** The owner's side: gives each worker what `Keeper` has, and tells every worker what the others did. */
 export interface KeeperServer {
-  serve(link: Link): void;
+  serve(link: Link, parcels: ParcelReceiver): void;
   /** The worker is gone. */
   leave(link: Link): void;
   /** An object is held no longer. */
@@ -53,10 +55,11 @@ export function createKeeperServer(keeper: Keeper, subscribers: Subscribers): Ke
     });
   }
 
-  function hearOfContents(link: Link): void {
-    link.hear('putPortions', messages.putPortions, ({ scope, portions }) =>
-      keeper.putPortions(scope, portions),
-    );
+  function hearOfContents(link: Link, parcels: ParcelReceiver): void {
+    link.hear('putPortions', messages.putPortions, ({ scope, parcel, portions }) => {
+      const sizeBytes = portions.reduce((sum, portion) => sum + portion.sizeBytes, 0);
+      return parcels.take(parcel, sizeBytes, (bytes) => keeper.putPortions(scope, cut(bytes, portions)));
+    });
     link.hear('record', messages.record, async ({ scope, object, capture, kept }) => {
       const recorded = await keeper.record(scope, object, capture, kept && stillValid(kept));
       if (kept !== undefined) tellChange(link, { url: kept.url, isInvalidated: false });
@@ -67,10 +70,10 @@ export function createKeeperServer(keeper: Keeper, subscribers: Subscribers): Ke
   }
 
   return {
-    serve(link) {
+    serve(link, parcels) {
       census.enter(link);
       hearOfAnswers(link);
-      hearOfContents(link);
+      hearOfContents(link, parcels);
       link.hear('join', messages.nothing, () => {
         links.add(link);
         return { subscribers: subscribers.list().map(told), elsewhere: census.elsewhere(link) };
@@ -84,6 +87,11 @@ export function createKeeperServer(keeper: Keeper, subscribers: Subscribers): Ke
       tellOthers(undefined, 'left', { scope, contentId });
     },
   };
+}
+
+function cut(bytes: Buffer, portions: readonly { id: Uint8Array; sizeBytes: number }[]): Portion[] {
+  let at = 0;
+  return portions.map(({ id, sizeBytes }) => ({ id, bytes: bytes.subarray(at, (at += sizeBytes)) }));
 }
 
 /** All but the key of the scope. */

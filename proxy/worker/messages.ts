@@ -53,8 +53,9 @@ export const urlChange = z.object({ url: z.string(), isInvalidated: z.boolean() 
 export const announced = urlChange.extend({ timeMs: z.number() });
 export const departed = z.object({ scope: count, contentId });
 
-const portion = z.object({ id: contentId, bytes });
-export const putPortions = z.object({ scope: count, portions: z.array(portion) });
+/** The bytes of the portions, one after another, come as a parcel. */
+const portion = z.object({ id: contentId, sizeBytes: count });
+export const putPortions = z.object({ scope: count, parcel: count, portions: z.array(portion) });
 export const record = z.object({
   scope: count,
   object: z.object({

@@ -7,6 +7,7 @@ import { joinCensus } from './census.ts';
 import { createGate } from './gate.ts';
 import type { Link } from './link.ts';
 import * as messages from './messages.ts';
+import type { ParcelSender } from './parcels.ts';
 
 /** A keeper in another process than the store's owner, who is at the other end of a link. */
 export interface RemoteKeeper extends Keeper {
@@ -24,7 +25,11 @@ const MESSAGE_BYTES = 1024;
 const MAX_READS = 64;
 
 /** Resolves when the owner has told what it must know to serve. */
-export async function openRemoteKeeper(link: Link, clock: Clock): Promise<RemoteKeeper> {
+export async function openRemoteKeeper(
+  link: Link,
+  parcels: ParcelSender,
+  clock: Clock,
+): Promise<RemoteKeeper> {
   const census = joinCensus(link);
   const known = knowSubscribers();
   link.hear('subscribers', messages.knownSubscribers, known.learn);
@@ -46,8 +51,13 @@ export async function openRemoteKeeper(link: Link, clock: Clock): Promise<Remote
     // What this process has recorded: it asks about nothing else, and may record again what it has forgotten.
     isHeld: (scope, { contentId }) => held.get(heldKey(scope, contentId)) === true,
     putPortions(scope, portions) {
-      const bytes = portions.reduce((sum, portion) => sum + portion.bytes.length, MESSAGE_BYTES);
-      return writes.pass(bytes, () => link.call('putPortions', { scope, portions }, messages.nothing));
+      const bytes = portions.map((portion) => portion.bytes);
+      const told = portions.map(({ id, bytes: { length } }) => ({ id, sizeBytes: length }));
+      const weight = bytes.reduce((sum, { length }) => sum + length, MESSAGE_BYTES);
+      return writes.pass(weight, () => {
+        const value = { scope, parcel: parcels.send(bytes), portions: told };
+        return link.call('putPortions', value, messages.nothing);
+      });
     },
     async record(scope, { portions, ...object }, capture, kept) {
       const value = { scope, object: { ...object, portions: portions.packed }, capture, kept };

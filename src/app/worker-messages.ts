@@ -3,6 +3,7 @@ import { configSchema } from './config-schema.ts';
 
 /** What the owner and a proxy worker say to each other besides what `Keeper` has. */
 export const nothing = z.undefined();
+export const ready = z.object({ parcelPath: z.string() });
 export const start = z.object({ config: configSchema });
 export const started = z.object({
   address: z.object({ address: z.string(), family: z.string(), port: z.int() }),

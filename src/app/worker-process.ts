@@ -2,11 +2,12 @@ import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import type { KeeperServer } from '../../proxy/worker/keeper-server.ts';
 import { createLink, type Link } from '../../proxy/worker/link.ts';
+import { receiveParcels } from '../../proxy/worker/parcels.ts';
 import type { WeirError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Config } from './config.ts';
 import type { ProxyRole } from './proxy-role.ts';
-import { logged, nothing, started, stats, type WorkerStats } from './worker-messages.ts';
+import { logged, nothing, ready, started, stats, type WorkerStats } from './worker-messages.ts';
 
 /** A proxy worker as its owner sees it. */
 export interface WorkerProcess extends Pick<ProxyRole, 'address' | 'settle' | 'close'> {
@@ -33,19 +34,26 @@ export async function startWorker(
   const worker = fork();
   const pid = worker.process.pid ?? 0;
   const kill = (): void => void worker.process.kill('SIGKILL');
-  const link = linkTo(worker, (error) => {
+  const onFault = (error: WeirError): void => {
     log.error('proxy.worker.fault', { pid, code: error.code, message: error.message });
     kill();
-  });
+  };
+  const link = linkTo(worker, onFault);
   const ended = endOf(worker, link, server);
   hearLog(link, log, pid);
-  server.serve(link);
   // What is sent before the program listens is lost.
-  const ready = new Promise<void>((resolve) => link.hear('ready', nothing, () => resolve()));
+  const listens = new Promise<void>((resolve) => {
+    link.hear('ready', ready, ({ parcelPath }) => {
+      const parcels = receiveParcels(parcelPath, onFault);
+      server.serve(link, parcels);
+      void ended.then(() => parcels.close());
+      resolve();
+    });
+  });
   const late = setTimeout(kill, START_MS);
   signal.addEventListener('abort', kill);
   try {
-    await Promise.race([ready, ended]);
+    await Promise.race([listens, ended]);
     const { address } = await link.call('start', { config }, started);
     return {
       pid,

@@ -162,6 +162,8 @@ class StoredContents implements Contents {
   readonly #store: ByteStore;
   readonly #candidates: Candidates;
   readonly leases: Leases = createLeases();
+  /** Objects that are being recorded as proved: a capture of one at the same time must not undo it. */
+  readonly #proving = new Set<string>();
 
   constructor(records: Records, store: ByteStore, candidates: Candidates) {
     this.#records = records;
@@ -246,14 +248,23 @@ class StoredContents implements Contents {
       scope,
       held.map(({ contentId }) => contentId),
     );
+    const keys: string[] = [];
+    const fresh: NewObject[] = [];
+    for (const object of held) {
+      if (this.#candidates.has(scope, object)) continue;
+      const key = objectKey(scope, object.level, object.contentId).toString('latin1');
+      if (object.isProved) this.#proving.add(key);
+      keys.push(key);
+      fresh.push(this.#proving.has(key) ? { ...object, isProved: true } : object);
+    }
     try {
-      const fresh = held.filter((object) => !this.#candidates.has(scope, object));
       const operations = [...fresh.flatMap((object) => holdObject(scope, object)), ...alongside];
       for (let from = 0; from < operations.length; from += MAX_GROUP_OPERATIONS) {
         await this.#records.write(operations.slice(from, from + MAX_GROUP_OPERATIONS));
       }
       for (const object of fresh) this.#candidates.enter(scope, object, object.portions);
     } finally {
+      for (const key of keys) this.#proving.delete(key);
       lease.release();
     }
   }

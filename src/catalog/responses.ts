@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import { ByteReader, ByteWriter } from '../base/binary.ts';
 import { WeirError } from '../base/errors.ts';
 import { CONTENT_ID_BYTES, contentId } from '../content/content-id.ts';
@@ -35,7 +36,8 @@ export interface KeptResponses {
 
 /** More of one URL are not kept: the oldest leaves. */
 export const MAX_VARIANTS = 16;
-const MAX_FIELDS = 1024;
+/** Names and values together: 512 header lines. */
+export const MAX_KEPT_FIELDS = 1024;
 const MAX_FIELD_BYTES = 64 * 1024;
 
 /** Keyed by SHA-256 of the URL. */
@@ -74,6 +76,7 @@ function encodeResponses(kept: readonly KeptResponse[]): Buffer {
     out.varint(status);
     out.prefixedByteString(reason);
     for (const list of [headers, selecting]) {
+      assert(list.length <= MAX_KEPT_FIELDS, `${list.length} fields`);
       out.varint(list.length);
       for (const field of list) out.prefixedByteString(field);
     }
@@ -109,7 +112,7 @@ function decodeResponses(bytes: Buffer): readonly KeptResponse[] {
 
 function decodeFields(from: ByteReader): string[] {
   const count = from.varint();
-  if (count > MAX_FIELDS) corrupt('too many fields');
+  if (count > MAX_KEPT_FIELDS) corrupt('too many fields');
   return Array.from({ length: count }, () => from.prefixedByteString(MAX_FIELD_BYTES));
 }
 

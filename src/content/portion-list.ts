@@ -42,8 +42,9 @@ export interface PortionListBuilder {
 export function portionListBuilder(): PortionListBuilder {
   let packed = Buffer.allocUnsafe(PACKED_PORTION_BYTES);
   let used = 0;
-  return {
-    add(id, lengthBytes) {
+  const builder = {
+    count: 0,
+    add(id: Uint8Array, lengthBytes: number) {
       if (used === packed.length) {
         const larger = Buffer.allocUnsafe(packed.length * 2);
         packed.copy(larger);
@@ -52,12 +53,11 @@ export function portionListBuilder(): PortionListBuilder {
       packed.set(id, used);
       packed.writeUInt32LE(lengthBytes, used + CONTENT_ID_BYTES);
       used += PACKED_PORTION_BYTES;
-    },
-    get count() {
-      return used / PACKED_PORTION_BYTES;
+      builder.count++;
     },
     list: () => portionList(packed.subarray(0, used)),
   };
+  return builder;
 }
 
 function lengthAt(packed: Buffer, index: number): number {

@@ -140,6 +140,14 @@ for (const drivers of [MEMORY, EMBEDDED]) {
       expect(found(again.catalog, again.scope, object)).to.deep.equal([`${hexOf(object)} proved`]);
     });
 
+    it('keep a proof when the same content passes while it is given', async () => {
+      const [proved, passing] = [fileObject(LARGE, true), fileObject(LARGE, false)];
+      const { contents } = opened.catalog;
+      await Promise.all([contents.hold(scope, [proved]), contents.hold(scope, [passing])]);
+      const again = await reopened();
+      expect(found(again.catalog, again.scope, proved)).to.deep.equal([`${hexOf(proved)} proved`]);
+    });
+
     it('give back lists of more portions than a record holds', async () => {
       for (const count of drivers === MEMORY ? [200_000, 200_001] : [400_001]) {
         const builder = portionListBuilder();

@@ -325,8 +325,11 @@ describe('recorder', () => {
       recording?.write(LARGE.subarray(0, 600_000));
       return recording;
     });
-    expect(memoryBytes() - before, 'bytes held').to.be.lessThan(320 * 1024 * 1024);
-    expect(open.filter((recording) => recording !== undefined).length).to.be.within(300, 450);
+    expect(memoryBytes() - before, 'bytes held').to.be.lessThan(MAX_QUEUE_BYTES * 1.25);
+    expect(open.filter((recording) => recording !== undefined).length).to.be.within(
+      MAX_QUEUE_BYTES / 900_000,
+      MAX_QUEUE_BYTES / 500_000,
+    );
     expect(bench.recorder.stats.dropped).to.be.greaterThan(50);
     for (const recording of open) recording?.abandon();
     for (let body = 0; body < 300; body++) {

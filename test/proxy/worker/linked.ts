@@ -6,13 +6,13 @@ export interface Linked {
   readonly one: Link;
   readonly other: Link;
   /** What either end has found wrong with the other. */
-  readonly faults: WeirError[];
+  readonly faults: Error[];
   /** Resolves when all that is under way has arrived. */
   settle(): Promise<void>;
 }
 
 export function linked(): Linked {
-  const faults: WeirError[] = [];
+  const faults: Error[] = [];
   const onFault = (error: WeirError) => void faults.push(error);
   const carry = (to: () => Link) => (message: unknown, sent: () => void) => {
     const copy: unknown = structuredClone(message);

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import { catalogKeeper, type UrlChange } from '../../../proxy/record/keeper.ts';
 import { createKeeperServer, type KeeperServer } from '../../../proxy/worker/keeper-server.ts';
+import { openParcelSender, type ParcelReceiver, receiveParcels } from '../../../proxy/worker/parcels.ts';
 import { openRemoteKeeper, type RemoteKeeper } from '../../../proxy/worker/remote-keeper.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import type { KeptResponse } from '../../../src/catalog/responses.ts';
@@ -20,6 +21,7 @@ describe('a keeper in another process', () => {
   interface Worker {
     readonly keeper: RemoteKeeper;
     readonly link: Linked;
+    readonly receiver: ParcelReceiver;
     readonly heard: UrlChange[];
   }
 
@@ -27,17 +29,29 @@ describe('a keeper in another process', () => {
     opened = await openTestCatalog();
     const { catalog } = opened;
     server = createKeeperServer(catalogKeeper(catalog), catalog.subscribers);
-    workers = [await openWorker(), await openWorker()];
+    workers = [];
+    await openWorker();
+    await openWorker();
   });
-  afterEach(() => opened.remove());
+  afterEach(async () => {
+    for (const { receiver } of workers) receiver.close();
+    expect(workers.flatMap(({ link }) => link.faults)).to.deep.equal([]);
+    await opened.remove();
+  });
 
   async function openWorker(): Promise<Worker> {
     const link = linked();
-    server.serve(link.other);
-    const keeper = await openRemoteKeeper(link.one, systemClock);
+    const onFault = (error: Error): void => void link.faults.push(error);
+    const sender = await openParcelSender(onFault);
+    const receiver = receiveParcels(sender.path, onFault);
+    server.serve(link.other, receiver);
+    await sender.connected;
+    const keeper = await openRemoteKeeper(link.one, sender, systemClock);
     const heard: UrlChange[] = [];
     keeper.watch((change) => heard.push(change));
-    return { keeper, link, heard };
+    const worker = { keeper, link, heard, receiver };
+    workers.push(worker);
+    return worker;
   }
 
   const settle = () => Promise.all(workers.map(({ link }) => link.settle()));

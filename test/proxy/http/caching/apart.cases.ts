@@ -229,6 +229,20 @@ const SLOW: readonly SceneCase[] = [
     },
   },
   {
+    says: 'an answer that had come but for its end is finished and kept though all have left',
+    optional: true,
+    async play(open) {
+      const scene = open({ headers: [FRESH], body: BODY, pauseMs: 150 });
+      const gone = [scene.open(), scene.open()];
+      await scene.untilAsked(1);
+      await sleep(380);
+      for (const socket of gone) socket.destroy();
+      await sleep(500);
+      expectAll([await scene.get()], BODY);
+      expect(scene.asked).to.have.length(1);
+    },
+  },
+  {
     says: 'after all have left, the next one is served',
     async play(open) {
       const scene = open({ headers: [FRESH], delayMs: 100, body: BODY, pauseMs: 50 });
