@@ -86,6 +86,7 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
     const isSmall = stored.bytes !== undefined && stored.bytes.length <= SMALL_BYTES;
     const source = isSmall ? stored : await sourceOf(exchange, stored);
     const { bytes } = source;
+    if (stored.held !== undefined) store.noteUse(stored.held, stored.sizeBytes);
     if (bytes !== undefined) {
       exchange.res.writeHead(stored.status, stored.reason, headers);
       exchange.res.end(bytes);

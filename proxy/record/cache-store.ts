@@ -16,12 +16,16 @@ export interface CacheStore extends Pick<Keeper, 'announce' | 'watch'> {
    * are no longer all there: never other bytes, never fewer without saying so.
    */
   read(body: HeldBody, fromByte: number, toByte: number): AsyncIterable<Uint8Array>;
+  /** So many bytes of it were sent to a client. */
+  noteUse(body: HeldBody, servedBytes: number): void;
   /** The same of a body that is still being recorded; `toByte` is at most its durable size. */
   readDurable(part: DurablePart, fromByte: number, toByte: number): AsyncIterable<Uint8Array>;
 }
 
 /** Read from the store at once: few large reads cost a third of many small ones. */
 const READ_BYTES = 1024 * 1024;
+const USES_TOLD_AFTER_MS = 1_000;
+const MAX_UNTOLD_USES = 10_000;
 
 export function openCacheStore(keeper: Keeper, log: Log): CacheStore {
   function note(url: string): (error: unknown) => void {
@@ -51,7 +55,22 @@ export function openCacheStore(keeper: Keeper, log: Log): CacheStore {
     }
   }
 
+  const uses = new Map<HeldBody, number>();
+  let flushing: NodeJS.Timeout | undefined;
+
+  /** What is served a thousand times a second is told once. */
+  function flushUses(): void {
+    flushing = undefined;
+    for (const [body, servedBytes] of uses) keeper.noteUse(body, servedBytes);
+    uses.clear();
+  }
+
   return {
+    noteUse(body, servedBytes) {
+      uses.set(body, (uses.get(body) ?? 0) + servedBytes);
+      if (uses.size >= MAX_UNTOLD_USES) flushUses();
+      else flushing ??= setTimeout(flushUses, USES_TOLD_AFTER_MS).unref();
+    },
     async find(url) {
       try {
         return await keeper.find(url);
@@ -78,6 +97,7 @@ export function openCacheStore(keeper: Keeper, log: Log): CacheStore {
 export const NO_CACHE_STORE: CacheStore = {
   find: async () => [],
   replace: () => {},
+  noteUse: () => {},
   // biome-ignore lint/correctness/useYield: there is nothing to give
   async *read() {
     throw missing();

@@ -4,6 +4,7 @@ import type { ObjectName } from '../../src/catalog/candidates.ts';
 import type { Capture } from '../../src/catalog/captures.ts';
 import type { Catalog } from '../../src/catalog/catalog.ts';
 import type { Portion } from '../../src/catalog/contents.ts';
+import type { Lease } from '../../src/catalog/leases.ts';
 import type { NewObject } from '../../src/catalog/objects.ts';
 import type { HeldBody, KeptResponse } from '../../src/catalog/responses.ts';
 import type { Scope } from '../../src/catalog/scope.ts';
@@ -19,15 +20,23 @@ export interface Keeper {
   subscriberAt(address: string): KnownSubscriber | undefined;
   /** Whether an object is held, as far as this process knows. Without waiting. */
   isHeld(scope: number, object: ObjectName): boolean;
-  /** Makes portions durable, as captures. */
-  putPortions(scope: number, portions: readonly Portion[]): Promise<void>;
+  /**
+   * Makes portions durable, as captures. They are not let go until `recording`, a number of the
+   * caller's own, is recorded or released.
+   */
+  putPortions(recording: number, scope: number, portions: readonly Portion[]): Promise<void>;
   /** Records a capture whose portions are durable, and in the same group that a cache keeps it. */
   record(
+    recording: number,
     scope: number,
     object: NewObject,
     capture: Capture,
     kept: KeptOfUrl | undefined,
   ): Promise<{ wasWanted: boolean }>;
+  /** There will be no record of it. */
+  release(recording: number): void;
+  /** So many bytes of a body were served from what is kept: it is worth keeping. */
+  noteUse(body: HeldBody, servedBytes: number): void;
   /** The answers kept of a URL. */
   find(url: string): Promise<readonly KeptResponse[]>;
   replace(kept: KeptOfUrl): Promise<void>;
@@ -39,6 +48,8 @@ export interface Keeper {
   announce(change: UrlChange): void;
   /** Calls `listener` with what the other processes announce and keep. */
   watch(listener: (change: UrlChange) => void): void;
+  /** Releases every recording. */
+  close(): void;
 }
 
 /** What is known of the answers to a URL is known no more. */
@@ -73,17 +84,43 @@ export function catalogKeeper(catalog: Catalog): Keeper {
     return scope;
   }
 
+  const leases = new Map<number, Lease>();
+
+  function leaseOf(recording: number): Lease {
+    const lease = leases.get(recording) ?? contents.lease();
+    leases.set(recording, lease);
+    return lease;
+  }
+
+  function release(recording: number): void {
+    leases.get(recording)?.release();
+    leases.delete(recording);
+  }
+
   return {
     subscriberAt: (address) => subscribers.byAddress(address),
     isHeld: (scope, object) => contents.isHeld(scopeOf(scope), object),
-    putPortions: async (scope, portions) => contents.putPortions(scopeOf(scope), portions, 'passing'),
-    record: async (scope, object, capture, kept) =>
-      captures.record(
-        scopeOf(scope),
-        object,
-        capture,
-        kept ? [responses.replace(kept.url, kept.responses)] : [],
-      ),
+    async putPortions(recording, number, portions) {
+      const scope = scopeOf(number);
+      leaseOf(recording).add(
+        scope,
+        portions.map(({ id }) => id),
+      );
+      await contents.putPortions(scope, portions, 'passing');
+    },
+    async record(recording, scope, object, capture, kept) {
+      const alongside = kept ? [responses.replace(kept.url, kept.responses)] : [];
+      try {
+        return await captures.record(scopeOf(scope), object, capture, alongside);
+      } finally {
+        release(recording);
+      }
+    },
+    release,
+    noteUse({ scope, contentId, sizeBytes }, servedBytes) {
+      const known = catalog.scopeOf(scope);
+      if (known !== undefined && sizeBytes > 0) captures.noteUse(known, contentId, servedBytes / sizeBytes);
+    },
     find: (url) => responses.find(url),
     replace: ({ url, responses: all }) => records.write([responses.replace(url, all)]),
     async portionsOf({ scope, contentId }) {
@@ -93,5 +130,8 @@ export function catalogKeeper(catalog: Catalog): Keeper {
     readPortions: async (scope, ids) => contents.uncheckedPortions(scopeOf(scope), ids),
     announce: () => {},
     watch: () => {},
+    close() {
+      for (const recording of [...leases.keys()]) release(recording);
+    },
   };
 }

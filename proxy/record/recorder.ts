@@ -60,6 +60,8 @@ interface Shared extends RecorderOptions {
   readonly stats: RecorderStats;
   readonly underWay: Set<Promise<void>>;
   queuedBytes: number;
+  /** Begun so far: the number of the last. */
+  recordings: number;
 }
 
 export function createRecorder(options: RecorderOptions): StoringRecorder {
@@ -82,6 +84,7 @@ export function createRecorder(options: RecorderOptions): StoringRecorder {
     stats,
     underWay: new Set(),
     queuedBytes: 0,
+    recordings: 0,
   };
   return {
     begin(passing) {
@@ -167,7 +170,8 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
   const nonce = shared.recent.isWitnessWanted(scope, passing) ? shared.witnessKey.newNonce() : undefined;
   const witness = nonce && shared.witnessKey.start(nonce);
   const print = fingerprintHasher();
-  const queue = createBodyQueue(shared, scope, giveUp, progress);
+  const recording = ++shared.recordings;
+  const queue = createBodyQueue(shared, { recording, scope }, giveUp, progress);
   let cutter: PortionCutter | undefined = createPortionCutter(shared.slabs, passing.sizeBytes, queue.put);
   const { portions } = cutter;
   const durable = { scope, sizeBytes: 0, isLost: false, portions: () => portions.list() };
@@ -182,6 +186,7 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
     durable.isLost = true;
     cutter = undefined;
     queue.stop();
+    shared.keeper.release(recording);
   }
 
   function giveUp(error?: unknown): undefined {
@@ -209,6 +214,7 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
     const capture = { url, contentId, sizeBytes, etag, lastModified, timeMs: shared.clock.wallMs() };
     const body = { scope, contentId, sizeBytes };
     const { wasWanted } = await shared.keeper.record(
+      recording,
       scope,
       { ...object, portions: portions.list() },
       capture,
@@ -278,7 +284,7 @@ interface BodyQueue {
  */
 function createBodyQueue(
   shared: Shared,
-  scope: number,
+  { recording, scope }: { recording: number; scope: number },
   giveUp: (error?: unknown) => void,
   progress: (durableBytes: number) => void,
 ): BodyQueue {
@@ -289,7 +295,7 @@ function createBodyQueue(
 
   /** Async, so that a store that throws is a store that rejects. */
   async function store(portions: readonly Portion[]): Promise<void> {
-    if (!isStopped) await shared.keeper.putPortions(scope, portions);
+    if (!isStopped) await shared.keeper.putPortions(recording, scope, portions);
   }
 
   function count(nowHeldBytes: number): void {

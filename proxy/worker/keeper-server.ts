@@ -23,8 +23,10 @@ export interface KeeperServer {
 const MAX_INVALIDATED = 10_000;
 const INVALIDATED_MS = 60_000;
 
-export function createKeeperServer(keeper: Keeper, subscribers: Subscribers): KeeperServer {
+/** `openKeeper` gives each worker one of its own, so that what it was recording is released when it is gone. */
+export function createKeeperServer(openKeeper: () => Keeper, subscribers: Subscribers): KeeperServer {
   const links = new Set<Link>();
+  const keepers = new Map<Link, Keeper>();
   const census = createCensus();
   const invalidated = new LRUCache<string, number>({ max: MAX_INVALIDATED, ttl: INVALIDATED_MS });
   subscribers.watch((subscriber) => tellOthers(undefined, 'subscribers', [told(subscriber)]));
@@ -43,7 +45,7 @@ export function createKeeperServer(keeper: Keeper, subscribers: Subscribers): Ke
     return { url, responses: responses.filter(({ requestMs }) => requestMs > sinceMs) };
   }
 
-  function hearOfAnswers(link: Link): void {
+  function hearOfAnswers(link: Link, keeper: Keeper): void {
     link.hear('find', messages.find, (url) => keeper.find(url));
     link.hear('replace', messages.replace, async (kept) => {
       await keeper.replace(stillValid(kept));
@@ -55,13 +57,17 @@ export function createKeeperServer(keeper: Keeper, subscribers: Subscribers): Ke
     });
   }
 
-  function hearOfContents(link: Link, parcels: ParcelReceiver): void {
-    link.hear('putPortions', messages.putPortions, ({ scope, parcel, portions }) => {
+  function hearOfContents(link: Link, keeper: Keeper, parcels: ParcelReceiver): void {
+    link.hear('release', messages.release, (recording) => keeper.release(recording));
+    link.hear('use', messages.use, ({ body, servedBytes }) => keeper.noteUse(body, servedBytes));
+    link.hear('putPortions', messages.putPortions, ({ recording, scope, parcel, portions }) => {
       const sizeBytes = portions.reduce((sum, portion) => sum + portion.sizeBytes, 0);
-      return parcels.take(parcel, sizeBytes, (bytes) => keeper.putPortions(scope, cut(bytes, portions)));
+      return parcels.take(parcel, sizeBytes, (bytes) =>
+        keeper.putPortions(recording, scope, cut(bytes, portions)),
+      );
     });
-    link.hear('record', messages.record, async ({ scope, object, capture, kept }) => {
-      const recorded = await keeper.record(scope, object, capture, kept && stillValid(kept));
+    link.hear('record', messages.record, async ({ recording, scope, object, capture, kept }) => {
+      const recorded = await keeper.record(recording, scope, object, capture, kept && stillValid(kept));
       if (kept !== undefined) tellChange(link, { url: kept.url, isInvalidated: false });
       return recorded;
     });
@@ -72,8 +78,10 @@ export function createKeeperServer(keeper: Keeper, subscribers: Subscribers): Ke
   return {
     serve(link, parcels) {
       census.enter(link);
-      hearOfAnswers(link);
-      hearOfContents(link, parcels);
+      const keeper = openKeeper();
+      keepers.set(link, keeper);
+      hearOfAnswers(link, keeper);
+      hearOfContents(link, keeper, parcels);
       link.hear('join', messages.nothing, () => {
         links.add(link);
         return { subscribers: subscribers.list().map(told), elsewhere: census.elsewhere(link) };
@@ -81,6 +89,8 @@ export function createKeeperServer(keeper: Keeper, subscribers: Subscribers): Ke
     },
     leave(link) {
       links.delete(link);
+      keepers.get(link)?.close();
+      keepers.delete(link);
       census.leave(link);
     },
     left(scope, contentId) {

@@ -55,8 +55,14 @@ export const departed = z.object({ scope: count, contentId });
 
 /** The bytes of the portions, one after another, come as a parcel. */
 const portion = z.object({ id: contentId, sizeBytes: count });
-export const putPortions = z.object({ scope: count, parcel: count, portions: z.array(portion) });
+export const putPortions = z.object({
+  recording: count,
+  scope: count,
+  parcel: count,
+  portions: z.array(portion),
+});
 export const record = z.object({
+  recording: count,
   scope: count,
   object: z.object({
     level: z.enum(['file', 'directory', 'portion']),
@@ -76,6 +82,8 @@ export const record = z.object({
   }),
   kept: z.union([keptOfUrl, z.undefined()]),
 });
+export const release = count;
+export const use = z.object({ body: heldBody, servedBytes: count });
 export const recorded = z.object({ wasWanted: z.boolean() });
 export const find = z.string();
 export const found = keptResponses;

@@ -50,23 +50,25 @@ export async function openRemoteKeeper(
     subscriberAt: known.at,
     // What this process has recorded: it asks about nothing else, and may record again what it has forgotten.
     isHeld: (scope, { contentId }) => held.get(heldKey(scope, contentId)) === true,
-    putPortions(scope, portions) {
+    putPortions(recording, scope, portions) {
       const bytes = portions.map((portion) => portion.bytes);
       const told = portions.map(({ id, bytes: { length } }) => ({ id, sizeBytes: length }));
       const weight = bytes.reduce((sum, { length }) => sum + length, MESSAGE_BYTES);
       return writes.pass(weight, () => {
-        const value = { scope, parcel: parcels.send(bytes), portions: told };
+        const value = { recording, scope, parcel: parcels.send(bytes), portions: told };
         return link.call('putPortions', value, messages.nothing);
       });
     },
-    async record(scope, { portions, ...object }, capture, kept) {
-      const value = { scope, object: { ...object, portions: portions.packed }, capture, kept };
+    async record(recording, scope, { portions, ...object }, capture, kept) {
+      const value = { recording, scope, object: { ...object, portions: portions.packed }, capture, kept };
       const recorded = await writes.pass(portions.packed.length + MESSAGE_BYTES, () =>
         link.call('record', value, messages.recorded),
       );
       held.set(heldKey(scope, object.contentId), true);
       return recorded;
     },
+    release: (recording) => link.tell('release', recording),
+    noteUse: (body, servedBytes) => link.tell('use', { body, servedBytes }),
     find: (url) => link.call('find', url, messages.found),
     replace: (kept: KeptOfUrl) =>
       writes.pass(MESSAGE_BYTES, () => link.call('replace', kept, messages.nothing)),
@@ -75,6 +77,8 @@ export async function openRemoteKeeper(
       reads.pass(1, () => link.call('readPortions', { scope, ids }, messages.portionsRead)),
     announce: (change) => link.tell('announce', { ...change, timeMs: clock.wallMs() }),
     watch: (listener) => void listeners.push(listener),
+    // The owner releases what a worker had when the link ends.
+    close: () => {},
   };
 }
 

@@ -9,6 +9,7 @@ import { systemFiles } from '../base/files.ts';
 import type { Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { type Catalog, openCatalog } from '../catalog/catalog.ts';
+import { openRoom, type Room } from '../catalog/room.ts';
 import { createOperator, type Operator } from '../console/operator.ts';
 import { openConsole } from '../console/server.ts';
 import type { ByteStore } from '../store/byte-store.ts';
@@ -19,6 +20,10 @@ import type { Config } from './config.ts';
 import { operatorToken } from './operator-token.ts';
 import { openProxyRole, type ProxyRole } from './proxy-role.ts';
 import { openProxyWorkers, type ProxyWorkers } from './proxy-workers.ts';
+import { bytesOfShare } from './sizes.ts';
+
+/** What passes meanwhile may exceed the limit: at 1 Gbit/s, by 1.2 GB. */
+const ROOM_CHECK_MS = 10_000;
 
 /** The provider's side, open: the roles of the configuration over one catalogue. */
 export interface Appliance extends AsyncDisposable {
@@ -70,6 +75,9 @@ async function openRoles(
     closers.defer(() => proxy.close());
     addresses.proxy = { host: config.proxy.host, port: proxy.address.port };
   }
+  const room = await keepRoom(config, log, catalog, bytes, proxy?.left);
+  closers.defer(() => room.close());
+  stats['room'] = () => room.stats;
   if (roles.includes('backup')) {
     const listen = config.backup;
     const server = await openBackupServer({
@@ -131,15 +139,36 @@ async function openStores(
   return { bytes, records };
 }
 
+/** Looks from time to time whether captures have outgrown their room. `left` is told what had to go. */
+async function keepRoom(
+  config: Config,
+  log: Log,
+  catalog: Catalog,
+  bytes: ByteStore,
+  left: ProxyWorkers['left'] | undefined,
+): Promise<Room> {
+  const { totalBytes } = await systemFiles.space(config.dataDirectory);
+  const limitBytes = bytesOfShare(config.store.passingBytes, totalBytes);
+  const onEvicted = left && { onEvicted: left };
+  const room = openRoom({ catalog, bytes, limitBytes, clock: systemClock, log, ...onEvicted });
+  const timer = setInterval(() => void room.check(), ROOM_CHECK_MS);
+  return {
+    ...room,
+    close() {
+      clearInterval(timer);
+      return room.close();
+    },
+  };
+}
+
 /** In this process, or in several of its own. */
 async function openProxy(
   config: Config,
   log: Log,
   catalog: Catalog,
 ): Promise<ProxyRole & Partial<ProxyWorkers>> {
-  const keeper = catalogKeeper(catalog);
-  if (config.proxy.workers === 1) return openProxyRole(config, log, keeper);
-  return openProxyWorkers(config, log, keeper, catalog.subscribers);
+  if (config.proxy.workers === 1) return openProxyRole(config, log, catalogKeeper(catalog));
+  return openProxyWorkers(config, log, () => catalogKeeper(catalog), catalog.subscribers);
 }
 
 interface ListenAddress {

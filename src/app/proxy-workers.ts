@@ -29,10 +29,10 @@ const STATS_MS = 2_000;
 export async function openProxyWorkers(
   config: Config,
   log: Log,
-  keeper: Keeper,
+  openKeeper: () => Keeper,
   subscribers: Subscribers,
 ): Promise<ProxyWorkers> {
-  const pool = new WorkerPool(config, log, createKeeperServer(keeper, subscribers));
+  const pool = new WorkerPool(config, log, createKeeperServer(openKeeper, subscribers));
   await pool.open();
   return pool;
 }

@@ -2,8 +2,8 @@ import { assert } from '../base/assert.ts';
 import { ByteReader, ByteWriter } from '../base/binary.ts';
 import { WeirError } from '../base/errors.ts';
 import { CONTENT_ID_BYTES, contentId } from '../content/content-id.ts';
+import { createKeyFilter } from '../store/key-filter.ts';
 import { type Collection, deleteRecord, type Operation, putRecord, type Records } from '../store/records.ts';
-import { createKeyFilter } from './key-filter.ts';
 import { versioned } from './versioned.ts';
 
 /** Where a body is held: an object of the file level in a scope. */
@@ -40,6 +40,9 @@ export const MAX_VARIANTS = 16;
 export const MAX_KEPT_FIELDS = 1024;
 const MAX_FIELD_BYTES = 64 * 1024;
 
+/** Of more, the filter lets more through. 5 MiB. */
+const FILTERED_URLS = 4 * 1024 * 1024;
+
 /** Keyed by SHA-256 of the URL. */
 const responses: Collection<readonly KeptResponse[]> = {
   ...versioned('responses', encodeResponses, decodeResponses),
@@ -48,12 +51,12 @@ const responses: Collection<readonly KeptResponse[]> = {
 
 export async function openKeptResponses(records: Records): Promise<KeptResponses> {
   /** Most URLs that are looked up were never kept, and a look into the records costs 20 µs of every miss. */
-  const known = createKeyFilter();
+  const known = createKeyFilter(FILTERED_URLS);
   for await (const { key } of records.range(responses)) known.add(Buffer.from(key));
   return {
     async find(url) {
       const key = keyOf(url);
-      if (!known.mayHave(key)) return [];
+      if (!known.has(key)) return [];
       const [found = []] = await records.get(responses, [key]);
       return found;
     },

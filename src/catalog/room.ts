@@ -47,6 +47,8 @@ export interface RoomOptions {
   readonly limitBytes: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of each object that has left, by the number of its scope. */
+  readonly onEvicted?: (scope: number, contentId: Uint8Array) => void;
 }
 
 /** A round goes on below the limit, so that the next is not due at once. */
@@ -160,6 +162,7 @@ async function evict(
     for (const { object } of await catalog.contents.evict(await leavingOf(catalog, group), watch.has)) {
       evicted.evictedObjects++;
       evicted.evictedBytes += object.sizeBytes;
+      options.onEvicted?.(object.scope, object.contentId);
     }
     uses.raise(group.at(-1)?.worth ?? 0);
   }

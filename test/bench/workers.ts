@@ -9,7 +9,7 @@ import { comparisonTable } from './table.ts';
 import { cpuMsOfProcess } from './web-caches.ts';
 
 const KIB = 1024;
-const ROUNDS = 5;
+const ROUNDS = 7;
 const WORKERS = [1, 2];
 
 const CASES = [

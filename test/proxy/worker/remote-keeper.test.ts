@@ -28,7 +28,7 @@ describe('a keeper in another process', () => {
   beforeEach(async () => {
     opened = await openTestCatalog();
     const { catalog } = opened;
-    server = createKeeperServer(catalogKeeper(catalog), catalog.subscribers);
+    server = createKeeperServer(() => catalogKeeper(catalog), catalog.subscribers);
     workers = [];
     await openWorker();
     await openWorker();
@@ -66,7 +66,7 @@ describe('a keeper in another process', () => {
     const id = contentId(bytes);
     const portions = portionListBuilder();
     portions.add(id, bytes.length);
-    await keeper.putPortions(0, [{ id, bytes }]);
+    await keeper.putPortions(1, 0, [{ id, bytes }]);
     const identifier = 7;
     const object = {
       level: 'file',
@@ -79,7 +79,7 @@ describe('a keeper in another process', () => {
     const capture = { url: URL, contentId: id, sizeBytes: bytes.length, ...about };
     const body = { scope: 0, contentId: id, sizeBytes: bytes.length };
     const kept = requestMs === undefined ? undefined : { url: URL, responses: [answer(body, requestMs)] };
-    const result = await keeper.record(0, { ...object, portions: portions.list() }, capture, kept);
+    const result = await keeper.record(1, 0, { ...object, portions: portions.list() }, capture, kept);
     return { result, object, body };
   }
 

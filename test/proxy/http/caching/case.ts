@@ -111,6 +111,9 @@ export interface Expected {
 /** As a body: whatever it is. */
 export const ANYTHING = /^/;
 
+/** Long enough for a large body to be written to disk; until then a cache may ask for it again. */
+export const WRITTEN_MS = 1_500;
+
 /** Long enough for `max-age=1` to be over, whichever way its age is rounded. */
 export const A_WHILE_MS = 2_150;
 

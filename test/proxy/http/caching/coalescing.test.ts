@@ -2,7 +2,7 @@ import { APART_CASES } from './apart.cases.ts';
 import { type SceneCase, sceneOpener } from './scene.ts';
 import { SHARED_CASES } from './shared.cases.ts';
 import { type Outcomes, playSideBySide, tellOutcome } from './side-by-side.ts';
-import { openStage } from './stage.ts';
+import { type Keeping, openStage } from './stage.ts';
 
 const TABLES: Readonly<Record<string, readonly SceneCase[]>> = {
   'one fetch for many clients': SHARED_CASES,
@@ -10,29 +10,32 @@ const TABLES: Readonly<Record<string, readonly SceneCase[]>> = {
 };
 
 /** Few: some of them look at how long an answer takes. */
-const CONCURRENT_CASES = 10;
+const CONCURRENT_CASES = 8;
 
-for (const keeping of ['store', 'memory'] as const) {
-  describe(`many clients at a time of the HTTP proxy, cached in ${keeping}`, () => {
-    const all = Object.values(TABLES).flat();
-    let outcomes: Outcomes<SceneCase> = new Map();
+describe('many clients at a time of the HTTP proxy', () => {
+  const all = Object.values(TABLES).flat();
+  const outcomes = new Map<Keeping, Outcomes<SceneCase>>();
 
-    before(async function () {
-      this.timeout(60_000);
-      await using stage = await openStage(keeping);
-      outcomes = await playSideBySide(all, CONCURRENT_CASES, (entry) =>
-        entry.play(sceneOpener(stage, all.indexOf(entry))),
-      );
-    });
+  async function playAll(keeping: Keeping): Promise<void> {
+    await using stage = await openStage(keeping);
+    const play = (entry: SceneCase): Promise<void> => entry.play(sceneOpener(stage, all.indexOf(entry)));
+    outcomes.set(keeping, await playSideBySide(all, CONCURRENT_CASES, play));
+  }
 
+  before(async function () {
+    this.timeout(60_000);
+    await Promise.all([playAll('store'), playAll('memory')]);
+  });
+
+  for (const keeping of ['store', 'memory'] as const) {
     for (const [title, cases] of Object.entries(TABLES)) {
-      describe(title, () => {
+      describe(`${title}, cached in ${keeping}`, () => {
         for (const entry of cases) {
           it(`${entry.says}${entry.optional ? ' (optional)' : ''}`, function () {
-            tellOutcome(this, outcomes, entry);
+            tellOutcome(this, outcomes.get(keeping) ?? new Map<SceneCase, undefined>(), entry);
           });
         }
       });
     }
-  });
-}
+  }
+});

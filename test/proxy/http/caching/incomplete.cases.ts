@@ -1,4 +1,4 @@
-import { ANYTHING, type Answer, type Case, fill, hit, miss, refetches, reuses } from './case.ts';
+import { ANYTHING, type Answer, type Case, fill, hit, miss, refetches, reuses, WRITTEN_MS } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 
@@ -148,12 +148,15 @@ export const INCOMPLETE_CASES: readonly Case[] = [
   }),
   reuses('a body of 300,000 bytes comes back as it was', '9111 3', [FRESH], {
     answer: { body: large(300_000) },
+    second: { pauseMs: WRITTEN_MS },
   }),
   reuses('a chunked body of 300,000 bytes comes back as it was', '9111 3', [FRESH], {
     answer: { body: large(300_000), framing: 'chunked' },
+    second: { pauseMs: WRITTEN_MS },
   }),
   reuses('a body of 3,000,000 bytes comes back as it was', '9111 3', [FRESH], {
     optional: true,
     answer: { body: large(3_000_000) },
+    second: { pauseMs: WRITTEN_MS },
   }),
 ];

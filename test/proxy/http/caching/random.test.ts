@@ -10,7 +10,7 @@ import { addressOf, openStage, type Stage } from './stage.ts';
 
 const URLS = 12;
 const CLIENTS = 24;
-const REQUESTS_OF_A_CLIENT = 30;
+const REQUESTS_OF_A_CLIENT = 25;
 /** Fewer answers from the cache than this would not show much. */
 const MIN_REUSED = 50;
 /** How far back a fault is told. */

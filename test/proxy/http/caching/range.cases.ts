@@ -1,4 +1,4 @@
-import { ANYTHING, type Case, fill, hit, type Step } from './case.ts';
+import { ANYTHING, type Case, fill, hit, type Step, WRITTEN_MS } from './case.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
 const CHANGED = 'Wed, 01 Jan 2020 00:00:00 GMT';
@@ -97,6 +97,7 @@ const SINGLE: readonly Case[] = [
     steps: [
       fill([FRESH, 'ETag: "a"'], { answer: { body: BYTES } }),
       hit({
+        pauseMs: WRITTEN_MS,
         headers: ['Range: bytes=123456-323456'],
         status: 206,
         body: BYTES.subarray(123_456, 323_457),

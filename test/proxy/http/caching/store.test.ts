@@ -14,6 +14,7 @@ import { type TestProxy, testProxy } from '../harness.ts';
 import { type Answer, fieldOf } from './case.ts';
 import { expectAll, type Scene, sceneOpener, told } from './scene.ts';
 import { openScriptedOrigin, type ScriptedOrigin } from './scripted-origin.ts';
+import { type Outcomes, playSideBySide, tellOutcome } from './side-by-side.ts';
 import { type Kept, keptIn } from './stage.ts';
 
 const FRESH = 'Cache-Control: max-age=3600';
@@ -26,58 +27,47 @@ interface Kitchen {
   readonly directory: string;
   scene(answer: Parameters<ReturnType<typeof sceneOpener>>[0]): Scene;
   restart(): Promise<void>;
-  /** Closes everything but the directory. */
+  /** Closes everything, and removes the directory. */
   close(): Promise<void>;
 }
 
+/** What the cache must do with its store, each over a directory of its own. */
+interface StoreCase {
+  readonly says: string;
+  play(openKitchen: OpenKitchen): Promise<void>;
+}
+
+type OpenKitchen = (wrap?: (bytes: ByteStore) => ByteStore) => Promise<Kitchen>;
+
+const CONCURRENT_CASES = 5;
+
 describe('the cache of the HTTP proxy and its store', () => {
-  let origin: ScriptedOrigin;
-  let scenes = 0;
-  const opened: (Kitchen & { readonly directory: string })[] = [];
+  const cases: StoreCase[] = [];
+  let outcomes: Outcomes<StoreCase> = new Map();
 
-  before(async () => {
-    origin = await openScriptedOrigin();
+  before(async function () {
+    this.timeout(60_000);
+    await using origin = await openScriptedOrigin();
+    outcomes = await playSideBySide(cases, CONCURRENT_CASES, async ({ play }) => {
+      const opened: Kitchen[] = [];
+      try {
+        await play(async (wrap) => {
+          const kitchen = await openKitchenAt(origin, wrap);
+          opened.push(kitchen);
+          return kitchen;
+        });
+      } finally {
+        for (const kitchen of opened) await kitchen.close();
+      }
+    });
   });
-  afterEach(async () => {
-    for (const kitchen of opened.splice(0)) {
-      await kitchen.close();
-      await rm(kitchen.directory, { recursive: true });
-    }
-  });
-  after(() => origin?.[Symbol.asyncDispose]());
 
-  async function openKitchen(wrap: (bytes: ByteStore) => ByteStore = (bytes) => bytes): Promise<Kitchen> {
-    const directory = await mkdtemp(join(tmpdir(), 'weir-caching-'));
-    const catalog = await openTestCatalog({ name: 'disk', open: () => openDisk(directory) }, (stores) => ({
-      ...stores,
-      bytes: wrap(stores.bytes),
-    }));
-    let running: { kept: Kept; proxy: TestProxy } | undefined = await openProxy(catalog.catalog);
-    const proxy = { host: '127.0.0.1', port: running.proxy.port };
-    async function stop(): Promise<void> {
-      await running?.proxy.close();
-      await running?.kept.recorder.settle();
-      running = undefined;
-    }
-    const kitchen: Kitchen = {
-      directory,
-      scene(answer) {
-        scenes += 1;
-        const stage = { proxy, origin, hasNames: false, [Symbol.asyncDispose]: async () => undefined };
-        return sceneOpener(stage, scenes)(answer);
-      },
-      async restart() {
-        await stop();
-        running = await openProxy(await catalog.reopen());
-        proxy.port = running.proxy.port;
-      },
-      async close() {
-        await stop();
-        await catalog.remove();
-      },
-    };
-    opened.push(kitchen);
-    return kitchen;
+  function requires(says: string, play: StoreCase['play']): void {
+    const entry = { says, play };
+    cases.push(entry);
+    it(says, function () {
+      tellOutcome(this, outcomes, entry);
+    });
   }
 
   const BODIES: Readonly<Record<string, Answer>> = {
@@ -86,7 +76,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     'a large chunked body': { body: LARGE, framing: 'chunked' },
   };
   for (const [name, answer] of Object.entries(BODIES)) {
-    it(`has ${name} after a restart, whole, in part and by its ETag`, async () => {
+    requires(`has ${name} after a restart, whole, in part and by its ETag`, async (openKitchen) => {
       const kitchen = await openKitchen();
       const scene = kitchen.scene({ ...answer, headers: [FRESH, 'ETag: "a"', 'X-A: 1'] });
       const body = Buffer.from(answer.body ?? '');
@@ -103,7 +93,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     });
   }
 
-  it('has other answers right after a restart, kept or asked for again', async () => {
+  requires('has other answers right after a restart, kept or asked for again', async (openKitchen) => {
     const kitchen = await openKitchen();
     const empty = kitchen.scene({ headers: [FRESH], body: '' });
     const redirect = kitchen.scene({ status: 301, headers: [FRESH, 'Location: /there'], body: 'there' });
@@ -114,7 +104,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     expect([told(got), fieldOf(got.headers, 'Location')]).to.deep.equal(['301 there', '/there']);
   });
 
-  it('goes on counting the age of an answer over a restart', async () => {
+  requires('goes on counting the age of an answer over a restart', async (openKitchen) => {
     const kitchen = await openKitchen();
     const scene = kitchen.scene({ headers: ['Cache-Control: max-age=100', 'Age: 50'] });
     await scene.get();
@@ -124,7 +114,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     expect(scene.asked).to.have.length(1);
   });
 
-  it('asks for what grew stale while it was stopped, under a condition', async () => {
+  requires('asks for what grew stale while it was stopped, under a condition', async (openKitchen) => {
     const kitchen = await openKitchen();
     const scene = kitchen.scene((nth) =>
       nth === 1
@@ -138,7 +128,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     expect(fieldOf(scene.asked[1]?.headers ?? [], 'If-None-Match')).to.equal('"a"');
   });
 
-  it('keeps variants apart over a restart', async () => {
+  requires('keeps variants apart over a restart', async (openKitchen) => {
     const kitchen = await openKitchen();
     const scene = kitchen.scene((_, { headers }) => ({
       headers: [FRESH, 'Vary: X-Kind'],
@@ -154,7 +144,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     expect(told(await scene.get())).to.equal('200 none');
   });
 
-  it('does not bring back after a restart what an unsafe request removed', async () => {
+  requires('does not bring back after a restart what an unsafe request removed', async (openKitchen) => {
     const kitchen = await openKitchen();
     const scene = kitchen.scene((nth, { method }) =>
       method === 'GET' ? { headers: [FRESH], body: `state ${nth}` } : {},
@@ -165,7 +155,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     expect(told(await scene.get())).to.equal('200 state 3');
   });
 
-  it('does not bring back after a restart what was replaced at once', async () => {
+  requires('does not bring back after a restart what was replaced at once', async (openKitchen) => {
     const kitchen = await openKitchen();
     const scenes = Array.from({ length: 20 }, () =>
       kitchen.scene((nth, { method }) =>
@@ -182,7 +172,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     for (const scene of scenes) expect(told(await scene.get())).not.to.match(/^200 state 1/);
   });
 
-  it('does not bring back after a restart what was replaced', async () => {
+  requires('does not bring back after a restart what was replaced', async (openKitchen) => {
     const kitchen = await openKitchen();
     const scene = kitchen.scene((nth) => ({ headers: [FRESH], body: `state ${nth}` }));
     await scene.get();
@@ -191,7 +181,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     expect(told(await scene.get())).to.equal('200 state 2');
   });
 
-  it('writes nothing to disk of what is not shared', async () => {
+  requires('writes nothing to disk of what is not shared', async (openKitchen) => {
     const kitchen = await openKitchen();
     const secrets: string[] = [];
     const secret = (): string => secrets[secrets.push(canary()) - 1] ?? '';
@@ -231,7 +221,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     },
   };
   for (const [name, loss] of Object.entries(LOSSES)) {
-    it(`fetches again a body that ${name}`, async () => {
+    requires(`fetches again a body that ${name}`, async (openKitchen) => {
       let isLost = false;
       const kitchen = await openKitchen((bytes) => ({
         ...bytes,
@@ -246,7 +236,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     });
   }
 
-  it('passes answers on while the store takes nothing', async () => {
+  requires('passes answers on while the store takes nothing', async (openKitchen) => {
     const kitchen = await openKitchen((bytes) => ({
       ...bytes,
       put: async () => {
@@ -259,7 +249,7 @@ describe('the cache of the HTTP proxy and its store', () => {
     expect(told(await scene.get({ headers: ['Range: bytes=0-3'] })).slice(0, 3)).to.be.oneOf(['200', '206']);
   });
 
-  it('passes answers on while the store stands still', async () => {
+  requires('passes answers on while the store stands still', async (openKitchen) => {
     let goOn: () => void = () => {};
     const stillness = new Promise<void>((resolve) => {
       goOn = resolve;
@@ -280,26 +270,68 @@ describe('the cache of the HTTP proxy and its store', () => {
     }
   });
 
-  it('cuts an answer whose body is lost in the middle, and fetches it again for the next one', async () => {
-    let readsLeft = Number.POSITIVE_INFINITY;
-    const kitchen = await openKitchen((bytes) => ({
-      ...bytes,
-      get: async (keys) => {
-        readsLeft -= 1;
-        return readsLeft < 0 ? keys.map(() => undefined) : bytes.get(keys);
-      },
-    }));
-    const scene = kitchen.scene({ headers: [FRESH], body: LARGE });
-    await scene.get();
-    await kitchen.restart();
-    readsLeft = 2;
-    const got = await scene.get();
-    expect(got.body.equals(LARGE.subarray(0, got.body.length)), 'no other bytes').to.equal(true);
-    expect(got.isWhole).to.equal(got.body.length === LARGE.length);
-    readsLeft = Number.POSITIVE_INFINITY;
-    expectAll([await scene.get()], LARGE);
-  });
+  requires(
+    'cuts an answer whose body is lost in the middle, and fetches it again for the next one',
+    async (openKitchen) => {
+      let readsLeft = Number.POSITIVE_INFINITY;
+      const kitchen = await openKitchen((bytes) => ({
+        ...bytes,
+        get: async (keys) => {
+          readsLeft -= 1;
+          return readsLeft < 0 ? keys.map(() => undefined) : bytes.get(keys);
+        },
+      }));
+      const scene = kitchen.scene({ headers: [FRESH], body: LARGE });
+      await scene.get();
+      await kitchen.restart();
+      readsLeft = 2;
+      const got = await scene.get();
+      expect(got.body.equals(LARGE.subarray(0, got.body.length)), 'no other bytes').to.equal(true);
+      expect(got.isWhole).to.equal(got.body.length === LARGE.length);
+      readsLeft = Number.POSITIVE_INFINITY;
+      expectAll([await scene.get()], LARGE);
+    },
+  );
 });
+
+let scenes = 0;
+
+async function openKitchenAt(
+  origin: ScriptedOrigin,
+  wrap: (bytes: ByteStore) => ByteStore = (bytes) => bytes,
+): Promise<Kitchen> {
+  const directory = await mkdtemp(join(tmpdir(), 'weir-caching-'));
+  const catalog = await openTestCatalog({ name: 'disk', open: () => openDisk(directory) }, (stores) => ({
+    ...stores,
+    bytes: wrap(stores.bytes),
+  }));
+  let running: { kept: Kept; proxy: TestProxy } | undefined = await openProxy(catalog.catalog);
+  const proxy = { host: '127.0.0.1', port: running.proxy.port };
+  async function stop(): Promise<void> {
+    await running?.proxy.close();
+    await running?.kept.recorder.settle();
+    running = undefined;
+  }
+  const kitchen: Kitchen = {
+    directory,
+    scene(answer) {
+      scenes += 1;
+      const stage = { proxy, origin, hasNames: false, [Symbol.asyncDispose]: async () => undefined };
+      return sceneOpener(stage, scenes)(answer);
+    },
+    async restart() {
+      await stop();
+      running = await openProxy(await catalog.reopen());
+      proxy.port = running.proxy.port;
+    },
+    async close() {
+      await stop();
+      await catalog.remove();
+      await rm(directory, { recursive: true });
+    },
+  };
+  return kitchen;
+}
 
 async function openProxy(catalog: OpenedCatalog['catalog']): Promise<{ kept: Kept; proxy: TestProxy }> {
   const kept = keptIn(catalog);
