@@ -1,6 +1,7 @@
 import type { Known } from './asking.ts';
 import { validationHeaders } from './cache/conditional.ts';
-import { headersForOrigin, type RawHeaders, valuesOf } from './headers.ts';
+import { withoutFields } from './cache/fields.ts';
+import { passedToOrigin, type RawHeaders, valuesOf } from './headers.ts';
 import type { ForwardRequest } from './request.ts';
 
 /** What the client asks of its own copy or of a part, and what validating the cache's copy replaces. */
@@ -15,13 +16,10 @@ const CONDITIONS = new Set([
 
 /** The headers of a GET or HEAD for the origin, asking for no more than the cache does not know. */
 export function askHeaders(request: ForwardRequest, { validated, begun }: Known): RawHeaders {
-  const headers = ['Host', request.authority];
   const isOwn = validated !== undefined || begun !== undefined;
-  const passed = headersForOrigin(request.rawHeaders, {});
-  for (const [name, value] of Object.entries(passed)) {
-    if (isOwn && CONDITIONS.has(name.toLowerCase())) continue;
-    for (const one of [value].flat()) headers.push(name, one);
-  }
+  const passed = passedToOrigin(request.rawHeaders);
+  const kept = isOwn ? withoutFields(passed, (name) => CONDITIONS.has(name)) : passed;
+  const headers = ['Host', request.authority, ...kept];
   if (validated !== undefined) headers.push(...validationHeaders(validated));
   if (begun !== undefined) {
     const [tag = ''] = valuesOf(begun.stored.headers, 'etag');

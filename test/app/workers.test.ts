@@ -183,18 +183,18 @@ describe('proxy workers', function () {
     await until('all gone', () => !pids.some(isAlive) || undefined);
   });
 
-  it('end in order when a terminal interrupts all of them at once', async () => {
+  it('end in order, with what has passed recorded, when a terminal interrupts all of them at once', async () => {
     const from = await start();
-    const client = newClient(from.port);
-    clients.push(client);
-    await client.get(`${origin.url}/large/9`);
     const pids = (await from.stats()).workers.running.map(({ pid }) => pid);
+    const urls = Array.from({ length: 8 }, (_, index) => `${origin.url}/large/${index}`);
+    clients = urls.map(() => newClient(from.port));
+    await Promise.all(clients.map((client, index) => client.get(urls[index] ?? '')));
     const ended = once(from.process, 'exit');
     process.kill(-(from.process.pid ?? 0), 'SIGINT');
     expect(await ended).to.deep.equal([0, null]);
     expect(pids.filter(isAlive)).to.deep.equal([]);
     expect(from.log.map(({ event }) => event)).not.to.include('proxy.worker.ended');
-    expect((await keptBodies(join(directory.path, 'data'), [`${origin.url}/large/9`])).size).to.equal(1);
+    expect([...(await keptBodies(join(directory.path, 'data'), urls)).keys()]).to.deep.equal(urls);
   });
 
   it('do not start on a port that is taken', async () => {
