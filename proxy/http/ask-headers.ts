@@ -1,8 +1,8 @@
-import type { Known } from './asking.ts';
 import { validationHeaders } from './cache/conditional.ts';
 import { withoutFields } from './cache/fields.ts';
 import { passedToOrigin, type RawHeaders, valuesOf } from './headers.ts';
 import type { ForwardRequest } from './request.ts';
+import type { Stored } from './stored.ts';
 
 /** What the client asks of its own copy or of a part, and what validating the cache's copy replaces. */
 const CONDITIONS = new Set([
@@ -13,6 +13,14 @@ const CONDITIONS = new Set([
   'if-range',
   'range',
 ]);
+
+/** What the cache has already, at most one of both. */
+export interface Known {
+  /** An answer that may not be served unasked. */
+  readonly validated?: Stored | undefined;
+  /** The beginning of an answer. */
+  readonly begun?: { readonly stored: Stored; readonly prefix: Buffer } | undefined;
+}
 
 /** The headers of a GET or HEAD for the origin, asking for no more than the cache does not know. */
 export function askHeaders(request: ForwardRequest, { validated, begun }: Known): RawHeaders {

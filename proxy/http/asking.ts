@@ -2,13 +2,14 @@ import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { asWeirError, type WeirError } from '../../src/base/errors.ts';
 import { type AnswerHead, readAnswerHead } from './answer-head.ts';
-import { askHeaders } from './ask-headers.ts';
+import { askHeaders, type Known } from './ask-headers.ts';
 import { withoutFields } from './cache/fields.ts';
 import { agreesWith304, headAgrees } from './cache/freshen.ts';
 import { mayServeOnError, requestDirectives } from './cache/reuse.ts';
 import { isSelected, selectingFields } from './cache/vary.ts';
+import type { CacheCounts } from './cache-counts.ts';
 import type { Exchange } from './exchange.ts';
-import type { CacheCounts } from './get.ts';
+
 import { type RawHeaders, valuesOf } from './headers.ts';
 import { passInterim } from './interim.ts';
 import type { OriginConnections } from './origin-connections.ts';
@@ -30,14 +31,6 @@ export interface Asker {
   refresh(request: ForwardRequest, validated: Stored): void;
   /** What is on its way for this URL has been changed at the origin meanwhile. */
   outdate(url: string): void;
-}
-
-/** What the cache has already, at most one of both. */
-export interface Known {
-  /** An answer that may not be served unasked. */
-  readonly validated?: Stored | undefined;
-  /** The beginning of an answer. */
-  readonly begun?: { readonly stored: Stored; readonly prefix: Buffer } | undefined;
 }
 
 export interface AskerOptions extends PassingOptions {

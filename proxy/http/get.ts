@@ -3,11 +3,13 @@ import { asWeirError, WeirError } from '../../src/base/errors.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import { answerError } from './answer.ts';
-import { createAsker, type Known } from './asking.ts';
+import type { Known } from './ask-headers.ts';
+import { createAsker } from './asking.ts';
 import { hasOwnPreconditions } from './cache/conditional.ts';
 import { invalidatedUrls } from './cache/invalidation.ts';
 import { planRange } from './cache/ranges.ts';
 import { decideReuse, type RequestDirectives, requestDirectives } from './cache/reuse.ts';
+import type { CacheCounts } from './cache-counts.ts';
 import { isOwn } from './direct.ts';
 import type { Exchange } from './exchange.ts';
 import { type RawHeaders, valuesOf } from './headers.ts';
@@ -24,19 +26,6 @@ export interface GetService {
   /** An origin has answered a request of another method: what that may have changed is forgotten. */
   answered(request: ForwardRequest, status: number, headers: RawHeaders): void;
   readonly counts: Readonly<CacheCounts>;
-}
-
-export interface CacheCounts {
-  /** Answered from the cache, unasked. */
-  hits: number;
-  /** Asked of an origin. */
-  misses: number;
-  /** Answered with what was on its way for another client. */
-  joined: number;
-  /** Answered from the cache after the origin had said that it holds still. */
-  validated: number;
-  /** Answered from the cache because the origin failed. */
-  stale: number;
 }
 
 export interface CacheSettings {
@@ -139,8 +128,9 @@ export function createGetService(options: GetOptions): GetService {
   function serve(exchange: Exchange, stored: Stored, ownHeaders?: RawHeaders): void {
     const { res } = exchange;
     server.serve(exchange, stored, clock.wallMs(), ownHeaders).then(
-      (isServed) => {
-        if (isServed || res.destroyed) return;
+      (served) => {
+        if (served === 'served' || res.destroyed) return;
+        if (served === 'busy') return asker.ask(exchange, {}, false);
         cache.remove(stored);
         get(exchange);
       },

@@ -107,7 +107,10 @@ export function passAnswer(
     prefix,
     memory: reserve,
     record,
-    onIdle: finishOrDrop,
+    onIdle() {
+      finishOrDrop();
+      giveBack();
+    },
     onWhole: keep,
     onBroken: end,
   });
@@ -197,9 +200,16 @@ export function passAnswer(
   function end(): void {
     if (isOver) return;
     isOver = true;
-    budget.arrivingBytes -= reservedBytes;
     if (isFinishing) budget.finishing--;
+    giveBack();
     onOver();
+  }
+
+  /** What has arrived stays in memory for as long as somebody reads it. */
+  function giveBack(): void {
+    if (!isOver || body.readers > 0) return;
+    budget.arrivingBytes -= reservedBytes;
+    reservedBytes = 0;
   }
 
   function isReusable(wanted: RawHeaders): boolean {

@@ -16,13 +16,18 @@ import type { ResponseMemory, Stored } from './stored.ts';
 export interface StoredServer {
   /**
    * Answers a GET or HEAD with a stored answer: whole, in part, or by telling that the client has it
-   * (RFC 9111 section 4.3.2). `ownHeaders` are sent instead of those for everybody. Resolves with
-   * false, having sent nothing, when the body cannot be read.
+   * (RFC 9111 section 4.3.2). `ownHeaders` are sent instead of those for everybody.
    */
-  serve(exchange: Exchange, stored: Stored, nowMs: number, ownHeaders?: RawHeaders): Promise<boolean>;
+  serve(exchange: Exchange, stored: Stored, nowMs: number, ownHeaders?: RawHeaders): Promise<Served>;
   /** Answers with the bytes of one range. */
   servePart(exchange: Exchange, stored: Stored, range: ByteRange, bytes: Buffer, nowMs: number): void;
 }
+
+/**
+ * - `unreadable`: the body is no longer whole; nothing was sent.
+ * - `busy`: it is in memory alone, and clients keep too much of that already; nothing was sent.
+ */
+export type Served = 'served' | 'unreadable' | 'busy';
 
 export interface StoredServerOptions {
   readonly store: CacheStore;
@@ -38,6 +43,7 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
   const { store, memory, recorder, memoryBodyBytes } = options;
   const loading = new Map<Stored, Promise<Buffer>>();
   const pinned = createPinnedBodies();
+  let loadingBytes = 0;
 
   /** Where the body of a stored answer is sent from: memory where that has room, else the store. */
   async function sourceOf(exchange: Exchange, stored: Stored): Promise<Stored> {
@@ -48,27 +54,27 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
 
   async function load(stored: Stored): Promise<Buffer | undefined> {
     const { bytes, sizeBytes } = stored;
-    if (bytes !== undefined || sizeBytes > memoryBodyBytes || !pinned.hasRoom(sizeBytes)) return bytes;
-    const read = loading.get(stored) ?? gather(bytesOf(stored, 0, sizeBytes), sizeBytes);
+    if (bytes !== undefined || sizeBytes > memoryBodyBytes) return bytes;
+    const begun = loading.get(stored);
+    if (begun !== undefined) return begun;
+    if (!pinned.hasRoom(loadingBytes + sizeBytes)) return undefined;
+    loadingBytes += sizeBytes;
+    const read = gather(bytesOf(stored, 0, sizeBytes), sizeBytes);
     loading.set(stored, read);
     try {
       const whole = await read;
-      if (loading.delete(stored)) memory.replace(stored, { ...stored, bytes: whole });
+      memory.replace(stored, { ...stored, bytes: whole });
       return whole;
-    } catch (error) {
+    } finally {
       loading.delete(stored);
-      throw error;
+      loadingBytes -= sizeBytes;
     }
   }
 
   async function* bytesOf(stored: Stored, fromByte: number, toByte: number): AsyncIterable<Uint8Array> {
     if (stored.bytes !== undefined) yield stored.bytes.subarray(fromByte, toByte);
     else if (stored.held !== undefined) yield* store.read(stored.held, fromByte, toByte);
-    else
-      throw new WeirError(
-        'WEIR_CONTENT_MISSING',
-        'a body is in memory alone, and there is no room to send it',
-      );
+    else throw new WeirError('WEIR_SERVER_BUSY', 'clients keep too much in memory already');
   }
 
   function send(
@@ -177,10 +183,10 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
     async serve(exchange, stored, nowMs, ownHeaders) {
       try {
         await serve(exchange, stored, nowMs, ownHeaders);
-        return true;
+        return 'served';
       } catch (error) {
         if (exchange.res.headersSent) throw error;
-        return false;
+        return asWeirError(error).code === 'WEIR_SERVER_BUSY' ? 'busy' : 'unreadable';
       }
     },
   };

@@ -10,6 +10,7 @@ import type { Log } from '../../src/base/log.ts';
 import { type CacheStore, NO_CACHE_STORE } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import type { Announcement } from './announce.ts';
+import type { CacheCounts } from './cache-counts.ts';
 import {
   type ClientConnections,
   type ElsewhereConnections,
@@ -19,7 +20,7 @@ import {
 } from './connections.ts';
 import type { DirectSettings } from './direct.ts';
 import { isOwn } from './direct.ts';
-import type { CacheCounts, CacheSettings } from './get.ts';
+import type { CacheSettings } from './get.ts';
 import { createHostCheck } from './host-check.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from './limits.ts';
 import { addressOf, type Listen, openListener } from './listener.ts';

@@ -111,6 +111,26 @@ function atomicity(records: Open): void {
     expect(await keysOf(records(), things, { index: 'day' })).to.deep.equal([]);
   });
 
+  it('undoes of a group that conflicts only its own, also where the others cannot conflict', async () => {
+    const codes = await Promise.all([
+      codeOf(records().write([putRecord(blobs, key(1), key(1)), putRecord(blobs, key(2), key(1))])),
+      codeOf(
+        records().write([
+          putRecord(blobs, key(1), key(2)),
+          deleteRecord(blobs, key(2)),
+          putRecord(blobs, key(3), key(2)),
+          putRecord(things, key(1), { text: 'one', serial: 1 }),
+          putRecord(things, key(2), { text: 'two', serial: 1 }),
+        ]),
+      ),
+      codeOf(records().write([putRecord(blobs, key(2), key(3)), putRecord(blobs, key(4), key(3))])),
+    ]);
+    expect(codes).to.deep.equal(['resolved', 'WEIR_RECORD_CONFLICT', 'resolved']);
+    expect(await keysOf(records(), things)).to.deep.equal([]);
+    expect(await keysOf(records(), blobs)).to.deep.equal(['01', '02', '04']);
+    expect(await records().get(blobs, [key(1), key(2)])).to.deep.equal([key(1), key(3)]);
+  });
+
   it('lets the last operation on a record stand', async () => {
     await records().write([
       putRecord(things, key(1), { text: 'first', serial: 1, days: [1] }),
