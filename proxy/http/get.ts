@@ -64,6 +64,15 @@ export function createGetService(options: GetOptions): GetService {
   const passing = { cache, parts, store, recorder, clock, targets, memoryBodyBytes, budget, fail };
   const asker = createAsker({ ...passing, connections, originIdleMs, counts, serve, again: get });
 
+  store.watch(({ url, isInvalidated }) => {
+    if (isInvalidated) outdate(url);
+  });
+
+  function outdate(url: string): void {
+    asker.outdate(url);
+    parts.forget(url);
+  }
+
   function get(exchange: Exchange): void {
     const { request, res } = exchange;
     if (res.destroyed) return;
@@ -143,8 +152,7 @@ export function createGetService(options: GetOptions): GetService {
     answered(request, status, headers) {
       if (!cache.isFor(request)) return;
       for (const url of invalidatedUrls(request.method, request.url, status, headers)) {
-        asker.outdate(url);
-        parts.forget(url);
+        outdate(url);
         void cache.forget(url);
       }
     },

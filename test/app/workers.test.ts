@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, type IncomingHttpHeaders, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -94,6 +94,21 @@ describe('proxy workers', function () {
       await other.send('POST', url);
       await until('asked again', async () => ((await one.get(url)) && origin.asked(url) > 2) || undefined);
     }
+  });
+
+  it('do not keep what was on its way when an unsafe request to another changed it', async () => {
+    const from = await start();
+    const [one, other] = await clientOfEach(from);
+    const url = `${origin.url}/slow/1`;
+    const underWay = one.get(url);
+    await until('asked', () => origin.asked(url) === 1 || undefined);
+    await other.send('POST', url);
+    await delay(100);
+    origin.release();
+    await underWay;
+    await recorded(from, 1);
+    await one.get(url);
+    expect(origin.asked(url)).to.equal(3);
   });
 
   it('replace what one of them has for what the origin gives another', async () => {
@@ -266,6 +281,8 @@ interface CountingOrigin {
   /** What it will send for a URL until `change`. */
   bodyOf(url: string): Buffer;
   change(): void;
+  /** Lets go the first answer of each URL below `/slow`, which waits for it. */
+  release(): void;
   close(): Promise<void>;
 }
 
@@ -281,11 +298,13 @@ async function openCountingOrigin(): Promise<CountingOrigin> {
     for (let at = 0; at + 4 < sizeBytes; at += 1024) bytes.writeUInt32LE(at, at);
     return bytes;
   };
-  const server = createServer((req, res) => {
+  const released = new EventEmitter();
+  const server = createServer(async (req, res) => {
     const path = req.url ?? '';
     counts.set(path, (counts.get(path) ?? 0) + 1);
     if (req.method !== 'GET') return void res.writeHead(204).end();
     const body = bodyOf(path);
+    if (path.startsWith('/slow') && counts.get(path) === 1) await once(released, 'release');
     const status = path.startsWith('/missing') ? 404 : 200;
     res.writeHead(status, {
       'Content-Length': body.length,
@@ -301,6 +320,7 @@ async function openCountingOrigin(): Promise<CountingOrigin> {
     asked: (asked) => counts.get(new URL(asked).pathname) ?? 0,
     bodyOf: (of) => bodyOf(new URL(of).pathname),
     change: () => version++,
+    release: () => released.emit('release'),
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
