@@ -93,19 +93,17 @@ export function openCacheStore(keeper: Keeper, log: Log): CacheStore {
   };
 }
 
+const NOTHING: AsyncIterable<never> = {
+  [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(missing()) }),
+};
+
 /** For a proxy that keeps nothing but what its memory holds. */
 export const NO_CACHE_STORE: CacheStore = {
   find: async () => [],
   replace: () => {},
   noteUse: () => {},
-  // biome-ignore lint/correctness/useYield: there is nothing to give
-  async *read() {
-    throw missing();
-  },
-  // biome-ignore lint/correctness/useYield: there is nothing to give
-  async *readDurable() {
-    throw missing();
-  },
+  read: () => NOTHING,
+  readDurable: () => NOTHING,
   announce: () => {},
   watch: () => {},
 };

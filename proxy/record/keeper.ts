@@ -131,7 +131,7 @@ export function catalogKeeper(catalog: Catalog): Keeper {
     announce: () => {},
     watch: () => {},
     close() {
-      for (const recording of [...leases.keys()]) release(recording);
+      for (const recording of leases.keys()) release(recording);
     },
   };
 }

@@ -299,7 +299,7 @@ async function openCountingOrigin(): Promise<CountingOrigin> {
     return bytes;
   };
   const released = new EventEmitter();
-  const server = createServer(async (req, res) => {
+  async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = req.url ?? '';
     counts.set(path, (counts.get(path) ?? 0) + 1);
     if (req.method !== 'GET') return void res.writeHead(204).end();
@@ -312,7 +312,8 @@ async function openCountingOrigin(): Promise<CountingOrigin> {
       ETag: `"${version}"`,
     });
     res.end(body);
-  });
+  }
+  const server = createServer((req, res) => void answer(req, res));
   await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
   const url = `http://${HOST}:${(server.address() as AddressInfo).port}`;
   return {
