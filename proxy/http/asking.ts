@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import { asWeirError, type WeirError } from '../../src/base/errors.ts';
+import type { Asked } from './answer-copy.ts';
 import { type AnswerHead, readAnswerHead } from './answer-head.ts';
 import { askHeaders, type Known } from './ask-headers.ts';
 import { withoutFields } from './cache/fields.ts';
@@ -15,7 +16,7 @@ import { passInterim } from './interim.ts';
 import type { OriginConnections } from './origin-connections.ts';
 import { fetchFromOrigin, type OriginFetch, upstreamError } from './origin-fetch.ts';
 import { completedHead } from './parts.ts';
-import { type Asked, type PassingAnswer, type PassingOptions, passAnswer } from './passing-answer.ts';
+import { type PassingAnswer, type PassingOptions, passAnswer } from './passing-answer.ts';
 import type { ForwardRequest } from './request.ts';
 import type { Stored } from './stored.ts';
 import { discard } from './transfer.ts';
@@ -311,5 +312,9 @@ class OriginAsker implements Asker {
     const { url } = asking.request;
     const together = this.#underWay.get(url);
     if (together?.delete(asking) === true && together.size === 0) this.#underWay.delete(url);
+    // A map that has grown keeps its old table, and all that can be reached from there, until it is
+    // collected itself: 5 % of a miss at 64 KiB (983 against 1,033 µs, npm run bench -- cache).
+    asking.fetch = undefined;
+    asking.passing = undefined;
   }
 }

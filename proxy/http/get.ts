@@ -3,6 +3,7 @@ import { asWeirError, WeirError } from '../../src/base/errors.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import { answerError } from './answer.ts';
+import { createArrivingMemory } from './arriving-memory.ts';
 import type { Known } from './ask-headers.ts';
 import { createAsker } from './asking.ts';
 import { hasOwnPreconditions } from './cache/conditional.ts';
@@ -59,10 +60,11 @@ export function createGetService(options: GetOptions): GetService {
     fail(exchange, error);
   };
   const server = createStoredServer({ store, memory: cache.memory, recorder, memoryBodyBytes, onBroken });
-  const budget = { arrivingBytes: 0, finishing: 0 };
   const parts = createParts(cache, targets);
-  const passing = { cache, parts, store, recorder, clock, targets, memoryBodyBytes, budget, fail };
-  const asker = createAsker({ ...passing, connections, originIdleMs, counts, serve, again: get });
+  const arriving = createArrivingMemory(memoryBodyBytes);
+  const passing = { store, clock, memory: arriving, finishing: { answers: 0 }, fail };
+  const asking = { connections, originIdleMs, counts, serve, again: get };
+  const asker = createAsker({ cache, parts, recorder, targets, ...passing, ...asking });
 
   store.watch(({ url, isInvalidated }) => {
     if (isInvalidated) outdate(url);

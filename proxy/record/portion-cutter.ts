@@ -20,7 +20,10 @@ export interface PortionCutter {
   readonly heldBytes: number;
 }
 
-/** Portions are gathered to one write of the store. No less than the longest portion. */
+/**
+ * Portions are gathered to one write of the store. As long as the longest portion: with four times as
+ * much, bodies of 10 MiB cost the same, and slow clients hold it.
+ */
 export const SLAB_BYTES = 256 * 1024;
 
 /**
