@@ -20,6 +20,7 @@ import type { ForwardRequest } from './request.ts';
 import { createResponseCache } from './response-cache.ts';
 import { createStoredServer } from './serve.ts';
 import type { Stored } from './stored.ts';
+import { createStoredBodies } from './stored-bodies.ts';
 
 /** Answers GET and HEAD: from the cache where RFC 9111 lets it, from the origin where not. */
 export interface GetService {
@@ -59,7 +60,8 @@ export function createGetService(options: GetOptions): GetService {
     cache.remove(stored);
     fail(exchange, error);
   };
-  const server = createStoredServer({ store, memory: cache.memory, recorder, memoryBodyBytes, onBroken });
+  const bodies = createStoredBodies(store, cache.memory, memoryBodyBytes);
+  const server = createStoredServer({ store, bodies, recorder, onBroken });
   const parts = createParts(cache, targets);
   const arriving = createArrivingMemory(memoryBodyBytes);
   const passing = { store, clock, memory: arriving, finishing: { answers: 0 }, fail };

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { asWeirError, WeirError } from '../../src/base/errors.ts';
+import { asWeirError, type WeirError } from '../../src/base/errors.ts';
 import type { CacheStore } from '../record/cache-store.ts';
 import type { Recorder, Recording } from '../record/recording.ts';
 import { isNotModified, notModifiedHeaders } from './cache/conditional.ts';
-import { multipart } from './cache/multipart.ts';
+import { withoutFields } from './cache/fields.ts';
+import { type Multipart, multipart } from './cache/multipart.ts';
 import { type ByteRange, planRange } from './cache/ranges.ts';
 import { servedHeaders } from './cache/served.ts';
 import type { Exchange } from './exchange.ts';
 import type { RawHeaders } from './headers.ts';
-import { createPinnedBodies } from './pinned-bodies.ts';
 import { sendBody } from './send-body.ts';
-import type { ResponseMemory, Stored } from './stored.ts';
+import type { Stored } from './stored.ts';
+import type { StoredBodies, StoredBody } from './stored-bodies.ts';
 
 /** Answers from what the cache has. */
 export interface StoredServer {
@@ -31,134 +32,49 @@ export type Served = 'served' | 'unreadable' | 'busy';
 
 export interface StoredServerOptions {
   readonly store: CacheStore;
-  readonly memory: ResponseMemory;
+  readonly bodies: StoredBodies;
   readonly recorder: Recorder;
-  /** A body up to this is read into memory when it is served from the store. */
-  readonly memoryBodyBytes: number;
   /** The body broke off in mid-answer. */
   onBroken(exchange: Exchange, stored: Stored, error: WeirError): void;
 }
 
 export function createStoredServer(options: StoredServerOptions): StoredServer {
-  const { store, memory, recorder, memoryBodyBytes } = options;
-  const loading = new Map<Stored, Promise<Buffer>>();
-  const pinned = createPinnedBodies();
-  let loadingBytes = 0;
+  return new CacheServer(options);
+}
 
-  /** Where the body of a stored answer is sent from: memory where that has room, else the store. */
-  async function sourceOf(exchange: Exchange, stored: Stored): Promise<Stored> {
-    const bytes = await load(stored);
-    if (bytes !== undefined && pinned.pin(bytes, exchange.res)) return { ...stored, bytes };
-    return { ...stored, bytes: undefined };
+/** What is answered with, and under which headers. */
+interface Reply {
+  readonly exchange: Exchange;
+  readonly stored: Stored;
+  readonly headers: string[];
+}
+
+class CacheServer implements StoredServer {
+  readonly #options: StoredServerOptions;
+
+  constructor(options: StoredServerOptions) {
+    this.#options = options;
   }
 
-  async function load(stored: Stored): Promise<Buffer | undefined> {
-    const { bytes, sizeBytes } = stored;
-    if (bytes !== undefined || sizeBytes > memoryBodyBytes) return bytes;
-    const begun = loading.get(stored);
-    if (begun !== undefined) return begun;
-    if (!pinned.hasRoom(loadingBytes + sizeBytes)) return undefined;
-    loadingBytes += sizeBytes;
-    const read = gather(bytesOf(stored, 0, sizeBytes), sizeBytes);
-    loading.set(stored, read);
-    try {
-      const whole = await read;
-      memory.replace(stored, { ...stored, bytes: whole });
-      return whole;
-    } finally {
-      loading.delete(stored);
-      loadingBytes -= sizeBytes;
-    }
+  servePart({ res }: Exchange, stored: Stored, range: ByteRange, bytes: Buffer, nowMs: number): void {
+    const headers = servedHeaders(stored.judgement, nowMs);
+    res.writeHead(206, headersOfRange(headers, range, stored.sizeBytes)).end(bytes);
   }
 
-  async function* bytesOf(stored: Stored, fromByte: number, toByte: number): AsyncIterable<Uint8Array> {
-    if (stored.bytes !== undefined) yield stored.bytes.subarray(fromByte, toByte);
-    else if (stored.held !== undefined) yield* store.read(stored.held, fromByte, toByte);
-    else throw new WeirError('WEIR_SERVER_BUSY', 'clients keep too much in memory already');
-  }
-
-  function send(
-    exchange: Exchange,
-    stored: Stored,
-    body: AsyncIterable<Uint8Array>,
-    recording?: Recording,
-  ): void {
-    sendBody(exchange, body, recording).catch((error: unknown) => {
-      options.onBroken(exchange, stored, asWeirError(error));
-    });
-  }
-
-  async function sendWhole(exchange: Exchange, stored: Stored, headers: string[]): Promise<void> {
-    const isSmall = stored.bytes !== undefined && stored.bytes.length <= SMALL_BYTES;
-    const source = isSmall ? stored : await sourceOf(exchange, stored);
-    const { bytes } = source;
-    if (stored.held !== undefined) store.noteUse(stored.held, stored.sizeBytes);
-    if (bytes !== undefined) {
-      exchange.res.writeHead(stored.status, stored.reason, headers);
-      exchange.res.end(bytes);
-      const recording = recordHit(exchange, stored);
-      recording?.write(bytes);
-      void recording?.finish();
-      return;
-    }
-    const body = await started(bytesOf(source, 0, stored.sizeBytes));
-    exchange.res.writeHead(stored.status, stored.reason, headers);
-    send(exchange, stored, body, recordHit(exchange, stored));
-  }
-
-  /** The subscriber got the body; it may be held for somebody else so far. */
-  function recordHit({ req, request }: Exchange, stored: Stored): Recording | undefined {
-    if (stored.status !== 200) return undefined;
-    return recorder.begin({
-      clientAddress: req.socket.remoteAddress ?? '',
-      url: request.url,
-      sizeBytes: stored.sizeBytes,
-      ...stored.described,
-      isSharedCacheable: true,
-      ...(stored.source !== undefined && { held: stored.source }),
-    });
-  }
-
-  async function sendRange(
-    exchange: Exchange,
-    stored: Stored,
-    headers: RawHeaders,
-    { fromByte, toByte }: ByteRange,
-  ): Promise<void> {
-    const body = await started(bytesOf(await sourceOf(exchange, stored), fromByte, toByte));
-    exchange.res.writeHead(206, partHeaders(stored, headers, { fromByte, toByte }));
-    send(exchange, stored, body);
-  }
-
-  async function sendRanges(
-    exchange: Exchange,
-    stored: Stored,
-    headers: RawHeaders,
-    ranges: readonly ByteRange[],
-  ): Promise<void> {
-    const source = await sourceOf(exchange, stored);
-    const parts = multipart(ranges, stored.described.mediaType, stored.sizeBytes, randomUUID());
-    async function* body(): AsyncIterable<Uint8Array> {
-      for (const [index, { fromByte, toByte }] of ranges.entries()) {
-        yield parts.heads[index] ?? NO_BYTES;
-        yield* bytesOf(source, fromByte, toByte);
-      }
-      yield parts.tail;
-    }
-    const begun = await started(body());
-    const type = ['Content-Type', parts.contentType];
-    exchange.res.writeHead(206, replaced(headers, parts.sizeBytes, type));
-    send(exchange, stored, begun);
-  }
-
-  async function serve(
-    exchange: Exchange,
-    stored: Stored,
-    nowMs: number,
-    ownHeaders?: RawHeaders,
-  ): Promise<void> {
-    const { req, res, request } = exchange;
+  async serve(exchange: Exchange, stored: Stored, nowMs: number, ownHeaders?: RawHeaders): Promise<Served> {
     const headers = ownHeaders === undefined ? servedHeaders(stored.judgement, nowMs) : [...ownHeaders];
+    try {
+      await this.#answer({ exchange, stored, headers });
+      return 'served';
+    } catch (error) {
+      if (exchange.res.headersSent) throw error;
+      return asWeirError(error).code === 'WEIR_SERVER_BUSY' ? 'busy' : 'unreadable';
+    }
+  }
+
+  async #answer(reply: Reply): Promise<void> {
+    const { exchange, stored, headers } = reply;
+    const { req, res, request } = exchange;
     if (isNotModified(request.rawHeaders, stored)) {
       res.writeHead(304, notModifiedHeaders(headers)).end();
       return;
@@ -168,70 +84,101 @@ export function createStoredServer(options: StoredServerOptions): StoredServer {
       return;
     }
     const plan = planRange(request.rawHeaders, stored, stored.sizeBytes);
-    const [first, second] = plan.kind === 'ranges' ? plan.ranges : [];
     if (plan.kind === 'unsatisfiable') {
       res.writeHead(416, ['Content-Range', `bytes */${stored.sizeBytes}`, 'Content-Length', '0']).end();
-    } else if (plan.kind === 'whole' || first === undefined) await sendWhole(exchange, stored, headers);
-    else if (second === undefined) await sendRange(exchange, stored, headers, first);
-    else await sendRanges(exchange, stored, headers, plan.ranges);
+      return;
+    }
+    const body = await this.#options.bodies.open(exchange, stored);
+    if (plan.kind === 'whole') await this.#sendWhole(reply, body);
+    else await this.#sendRanges(reply, body, plan.ranges);
   }
 
-  return {
-    servePart({ res }, stored, range, bytes, nowMs) {
-      res.writeHead(206, partHeaders(stored, servedHeaders(stored.judgement, nowMs), range)).end(bytes);
-    },
-    async serve(exchange, stored, nowMs, ownHeaders) {
-      try {
-        await serve(exchange, stored, nowMs, ownHeaders);
-        return 'served';
-      } catch (error) {
-        if (exchange.res.headersSent) throw error;
-        return asWeirError(error).code === 'WEIR_SERVER_BUSY' ? 'busy' : 'unreadable';
-      }
-    },
-  };
+  async #sendWhole(reply: Reply, body: StoredBody): Promise<void> {
+    const { exchange, stored, headers } = reply;
+    const { store } = this.#options;
+    const { bytes } = body;
+    const chunks = bytes === undefined ? await begun(body.read(0, stored.sizeBytes)) : undefined;
+    exchange.res.writeHead(stored.status, stored.reason, headers);
+    if (stored.held !== undefined) store.noteUse(stored.held, stored.sizeBytes);
+    const recording = this.#recordHit(exchange, stored);
+    if (chunks !== undefined) return this.#send(reply, chunks, recording);
+    exchange.res.end(bytes);
+    recording?.write(bytes ?? NO_BYTES);
+    void recording?.finish();
+  }
+
+  async #sendRanges(reply: Reply, body: StoredBody, ranges: readonly ByteRange[]): Promise<void> {
+    const { exchange, stored, headers } = reply;
+    const { sizeBytes } = stored;
+    const [range, ...others] = ranges;
+    if (range !== undefined && others.length === 0) {
+      const chunks = await begun(body.read(range.fromByte, range.toByte));
+      exchange.res.writeHead(206, headersOfRange(headers, range, sizeBytes));
+      return this.#send(reply, chunks);
+    }
+    const parts = multipart(ranges, stored.described.mediaType, sizeBytes, randomUUID());
+    const chunks = await begun(multipartBody(parts, body, ranges));
+    exchange.res.writeHead(206, headersOfPart(headers, parts.sizeBytes, 'Content-Type', parts.contentType));
+    this.#send(reply, chunks);
+  }
+
+  #send({ exchange, stored }: Reply, chunks: AsyncIterable<Uint8Array>, recording?: Recording): void {
+    sendBody(exchange, chunks, recording).catch((error: unknown) => {
+      this.#options.onBroken(exchange, stored, asWeirError(error));
+    });
+  }
+
+  /** The subscriber got the body; it may be held for somebody else so far. */
+  #recordHit({ req, request }: Exchange, stored: Stored): Recording | undefined {
+    if (stored.status !== 200) return undefined;
+    return this.#options.recorder.begin({
+      clientAddress: req.socket.remoteAddress ?? '',
+      url: request.url,
+      sizeBytes: stored.sizeBytes,
+      ...stored.described,
+      isSharedCacheable: true,
+      ...(stored.source !== undefined && { held: stored.source }),
+    });
+  }
 }
 
 const NO_BYTES = Buffer.alloc(0);
-/** Sent without counting what clients keep in memory. */
-const SMALL_BYTES = 64 * 1024;
 
-function partHeaders({ sizeBytes }: Stored, headers: RawHeaders, { fromByte, toByte }: ByteRange): string[] {
-  return replaced(headers, toByte - fromByte, [
-    'Content-Range',
-    `bytes ${fromByte}-${toByte - 1}/${sizeBytes}`,
-  ]);
+async function* multipartBody(
+  parts: Multipart,
+  body: StoredBody,
+  ranges: readonly ByteRange[],
+): AsyncGenerator<Uint8Array> {
+  for (const [index, { fromByte, toByte }] of ranges.entries()) {
+    yield parts.heads[index] ?? NO_BYTES;
+    yield* body.read(fromByte, toByte);
+  }
+  yield parts.tail;
 }
 
-/** Headers of a part: its own length, and what else differs from those of the whole. */
-function replaced(headers: RawHeaders, sizeBytes: number, own: readonly string[]): string[] {
-  const replacedName = (own[0] ?? '').toLowerCase();
-  const kept: string[] = [];
-  for (let at = 0; at + 1 < headers.length; at += 2) {
-    const name = (headers[at] ?? '').toLowerCase();
-    if (name !== 'content-length' && name !== replacedName)
-      kept.push(headers[at] ?? '', headers[at + 1] ?? '');
-  }
-  return [...kept, ...own, 'Content-Length', String(sizeBytes)];
+function headersOfRange(headers: RawHeaders, { fromByte, toByte }: ByteRange, sizeBytes: number): string[] {
+  const range = `bytes ${fromByte}-${toByte - 1}/${sizeBytes}`;
+  return headersOfPart(headers, toByte - fromByte, 'Content-Range', range);
+}
+
+/** Those of the whole, with a length and another field of its own. */
+function headersOfPart(headers: RawHeaders, lengthBytes: number, name: string, value: string): string[] {
+  const replaced = new Set(['content-length', name.toLowerCase()]);
+  const kept = withoutFields(headers, (field) => replaced.has(field));
+  return [...kept, name, value, 'Content-Length', String(lengthBytes)];
 }
 
 /** The same bytes, once the first of them have been read: what cannot be read is known before anything is sent. */
-async function started(body: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+async function begun(body: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
   const rest = body[Symbol.asyncIterator]();
-  const first = await rest.next();
-  return (async function* () {
-    if (first.done === true) return;
-    yield first.value;
-    yield* { [Symbol.asyncIterator]: () => rest };
-  })();
+  return fromFirst(await rest.next(), rest);
 }
 
-async function gather(body: AsyncIterable<Uint8Array>, sizeBytes: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(sizeBytes);
-  let filled = 0;
-  for await (const piece of body) {
-    bytes.set(piece, filled);
-    filled += piece.length;
-  }
-  return bytes;
+async function* fromFirst(
+  first: IteratorResult<Uint8Array>,
+  rest: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  if (first.done === true) return;
+  yield first.value;
+  yield* { [Symbol.asyncIterator]: () => rest };
 }
