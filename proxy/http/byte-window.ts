@@ -17,8 +17,7 @@ export interface ByteWindow {
 }
 
 /** Smaller chunks are gathered: a stream may come byte by byte, and a piece costs some 150 bytes. */
-const SMALL_BYTES = 4 * 1024;
-const BLOCK_BYTES = 16 * 1024;
+const BLOCK_BYTES = 4 * 1024;
 
 interface Piece {
   readonly startBytes: number;
@@ -28,67 +27,71 @@ interface Piece {
 }
 
 export function createByteWindow(): ByteWindow {
-  let pieces: Piece[] = [];
-  /** Those before are gone. */
-  let head = 0;
-  let endBytes = 0;
+  return new PieceWindow();
+}
 
-  function startOf(): number {
-    return pieces[head]?.startBytes ?? endBytes;
+class PieceWindow implements ByteWindow {
+  #pieces: Piece[] = [];
+  /** Those before are gone. */
+  #head = 0;
+  #endBytes = 0;
+
+  get startBytes(): number {
+    return this.#pieces[this.#head]?.startBytes ?? this.#endBytes;
   }
 
-  function find(position: number): Piece | undefined {
-    let low = head;
-    let high = pieces.length - 1;
+  get endBytes(): number {
+    return this.#endBytes;
+  }
+
+  push(chunk: Buffer): void {
+    const last = this.#pieces.length > this.#head ? this.#pieces.at(-1) : undefined;
+    if (chunk.length >= BLOCK_BYTES) {
+      this.#pieces.push({ startBytes: this.#endBytes, bytes: chunk, length: chunk.length });
+    } else if (last !== undefined && last.length + chunk.length <= last.bytes.length) {
+      last.bytes.set(chunk, last.length);
+      last.length += chunk.length;
+    } else {
+      const block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      block.set(chunk);
+      this.#pieces.push({ startBytes: this.#endBytes, bytes: block, length: chunk.length });
+    }
+    this.#endBytes += chunk.length;
+  }
+
+  at(position: number): Buffer | undefined {
+    assert(position >= this.startBytes, `byte ${position} is gone`);
+    const piece = position < this.#endBytes ? this.#find(position) : undefined;
+    return piece?.bytes.subarray(position - piece.startBytes, piece.length);
+  }
+
+  dropBefore(position: number): void {
+    for (let piece = this.#pieces[this.#head]; piece !== undefined; piece = this.#pieces[this.#head]) {
+      if (piece.startBytes + piece.length > position) break;
+      this.#head++;
+    }
+    if (2 * this.#head <= this.#pieces.length) return;
+    this.#pieces = this.#pieces.slice(this.#head);
+    this.#head = 0;
+  }
+
+  gather(): Buffer {
+    const pieces = this.#pieces.slice(this.#head);
+    const [only, ...more] = pieces;
+    // A small chunk of a large read would keep all of that in memory.
+    if (only !== undefined && more.length === 0 && 2 * only.length >= only.bytes.buffer.byteLength)
+      return only.bytes.subarray(0, only.length);
+    return Buffer.concat(pieces.map(({ bytes, length }) => bytes.subarray(0, length)));
+  }
+
+  #find(position: number): Piece | undefined {
+    let low = this.#head;
+    let high = this.#pieces.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
-      if ((pieces[middle]?.startBytes ?? 0) <= position) low = middle;
+      if ((this.#pieces[middle]?.startBytes ?? 0) <= position) low = middle;
       else high = middle - 1;
     }
-    return pieces[low];
+    return this.#pieces[low];
   }
-
-  return {
-    get startBytes() {
-      return startOf();
-    },
-    get endBytes() {
-      return endBytes;
-    },
-    push(chunk) {
-      const last = pieces.length > head ? pieces.at(-1) : undefined;
-      if (chunk.length >= SMALL_BYTES) {
-        pieces.push({ startBytes: endBytes, bytes: chunk, length: chunk.length });
-      } else if (last !== undefined && last.length + chunk.length <= last.bytes.length) {
-        last.bytes.set(chunk, last.length);
-        last.length += chunk.length;
-      } else {
-        const block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-        block.set(chunk);
-        pieces.push({ startBytes: endBytes, bytes: block, length: chunk.length });
-      }
-      endBytes += chunk.length;
-    },
-    at(position) {
-      assert(position >= startOf(), `byte ${position} is gone`);
-      const piece = position < endBytes ? find(position) : undefined;
-      return piece?.bytes.subarray(position - piece.startBytes, piece.length);
-    },
-    dropBefore(position) {
-      for (let piece = pieces[head]; piece !== undefined; piece = pieces[head]) {
-        if (piece.startBytes + piece.length > position) break;
-        head++;
-      }
-      if (2 * head <= pieces.length) return;
-      pieces = pieces.slice(head);
-      head = 0;
-    },
-    gather() {
-      const [only, ...more] = pieces.slice(head);
-      // A small chunk of a large read would keep all of that in memory.
-      if (only !== undefined && more.length === 0 && 2 * only.length >= only.bytes.buffer.byteLength)
-        return only.bytes.subarray(0, only.length);
-      return Buffer.concat(pieces.slice(head).map(({ bytes, length }) => bytes.subarray(0, length)));
-    },
-  };
 }

@@ -44,7 +44,7 @@ export function createLeases(): Leases {
 
   return {
     lease() {
-      const list = createKeyList();
+      const list = new PrefixList();
       open.add(list);
       const addKeys = (added: readonly Uint8Array[]) => {
         for (const key of added) {
@@ -87,24 +87,26 @@ interface KeyList {
   prefixes(): Iterable<Uint8Array>;
 }
 
-function createKeyList(): KeyList {
-  let bytes = Buffer.alloc(0);
-  let used = 0;
-  let count = 0;
-  return {
-    get count() {
-      return count;
-    },
-    add(key, isRemembered) {
-      count++;
-      if (!isRemembered) return;
-      if (used === bytes.length) bytes = Buffer.concat([bytes], Math.max(64, bytes.length * 2));
-      bytes.set(key.subarray(0, FILTERED_PREFIX_LENGTH), used);
-      used += FILTERED_PREFIX_LENGTH;
-    },
-    *prefixes() {
-      for (let at = 0; at < used; at += FILTERED_PREFIX_LENGTH)
-        yield bytes.subarray(at, at + FILTERED_PREFIX_LENGTH);
-    },
-  };
+class PrefixList implements KeyList {
+  #bytes = Buffer.alloc(0);
+  #used = 0;
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(key: Uint8Array, isRemembered: boolean): void {
+    this.#count++;
+    if (!isRemembered) return;
+    if (this.#used === this.#bytes.length)
+      this.#bytes = Buffer.concat([this.#bytes], Math.max(64, this.#bytes.length * 2));
+    this.#bytes.set(key.subarray(0, FILTERED_PREFIX_LENGTH), this.#used);
+    this.#used += FILTERED_PREFIX_LENGTH;
+  }
+
+  *prefixes(): Generator<Uint8Array> {
+    for (let at = 0; at < this.#used; at += FILTERED_PREFIX_LENGTH)
+      yield this.#bytes.subarray(at, at + FILTERED_PREFIX_LENGTH);
+  }
 }
