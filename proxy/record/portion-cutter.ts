@@ -15,6 +15,8 @@ export interface PortionCutter {
   write(bytes: Uint8Array): void;
   /** Hands on what is left. Gives the content id of the whole body. */
   finish(): Uint8Array;
+  /** The body is given up. Nothing may follow. */
+  drop(): void;
   readonly portions: PortionListBuilder;
   /** Bytes held and not handed on yet. */
   readonly heldBytes: number;
@@ -96,6 +98,10 @@ export function createPortionCutter(
         at = end;
       });
       if (at < bytes.length) append(bytes.subarray(at));
+    },
+    drop() {
+      // It may be called from within `take`, after which a last write still follows.
+      if (slab.length > 0) queueMicrotask(() => slabs.giveBack(slab));
     },
     finish() {
       if (filled > start) endPortion();

@@ -9,7 +9,7 @@ import { identifierOfFile } from '../../src/content/identifier.ts';
 import { portionListBuilder } from '../../src/content/portion-list.ts';
 import { type Keeper, NOBODYS_SCOPE } from './keeper.ts';
 import { countRefusals, type RecordingPolicy, type Refusal } from './policy.ts';
-import { createPortionCutter, type PortionCutter } from './portion-cutter.ts';
+import { createPortionCutter, type PortionCutter, SLAB_BYTES } from './portion-cutter.ts';
 import { createRecentBodies, type RecentBodies } from './recent-bodies.ts';
 import type { Passing, Recorder, Recording } from './recording.ts';
 import { createSlabs, type Slabs } from './slabs.ts';
@@ -92,7 +92,7 @@ export function createRecorder(options: RecorderOptions): StoringRecorder {
       const { held } = passing;
       if (scope === undefined) return undefined;
       if (held !== undefined && isHeld(shared, scope, passing, held)) return undefined;
-      if (shared.queuedBytes > MAX_QUEUE_BYTES) {
+      if (shared.queuedBytes + SLAB_BYTES > MAX_QUEUE_BYTES) {
         stats.dropped++;
         return undefined;
       }
@@ -184,6 +184,7 @@ function record(shared: Shared, scope: number, passing: Passing): Recording {
 
   function stop(): void {
     durable.isLost = true;
+    cutter?.drop();
     cutter = undefined;
     queue.stop();
     shared.keeper.release(recording);
