@@ -58,7 +58,7 @@ export function answerItself(request: DirectRequest, res: ServerResponse, settin
 }
 
 /** What the answer to a request depends on. */
-export function factsOf(request: DirectRequest, { site, subscriberAt }: DirectSettings): PageFacts {
+function factsOf(request: DirectRequest, { site, subscriberAt }: DirectSettings): PageFacts {
   const { req, isProxied } = request;
   const { headers, socket } = req;
   const address = canonicalAddress(socket.remoteAddress ?? '') ?? socket.remoteAddress ?? '';

@@ -11,6 +11,7 @@ import { invalidatedUrls } from './cache/invalidation.ts';
 import { planRange } from './cache/ranges.ts';
 import { decideReuse, type RequestDirectives, requestDirectives } from './cache/reuse.ts';
 import type { CacheCounts } from './cache-counts.ts';
+import type { CacheSettings } from './cache-settings.ts';
 import { isOwn } from './direct.ts';
 import type { Exchange } from './exchange.ts';
 import { type RawHeaders, valuesOf } from './headers.ts';
@@ -28,16 +29,6 @@ export interface GetService {
   /** An origin has answered a request of another method: what that may have changed is forgotten. */
   answered(request: ForwardRequest, status: number, headers: RawHeaders): void;
   readonly counts: Readonly<CacheCounts>;
-}
-
-export interface CacheSettings {
-  readonly isEnabled: boolean;
-  /** For answers that are asked for often, with their bodies. */
-  readonly memoryBytes: number;
-  /** Larger bodies are served from the store. */
-  readonly memoryBodyBytes: number;
-  /** Names of targeted fields that are meant for this cache (RFC 9213), the first counting most. */
-  readonly targetedFields: readonly string[];
 }
 
 export interface GetOptions {

@@ -5,8 +5,7 @@ import { trailerPairs } from './headers.ts';
 
 /**
  * Sends a body at the client's pace, and shows it to the recorder. Resolves when all is handed on or
- * the client is gone. Rejects with what broke the body, the answer being cut by then so that the
- * client can tell.
+ * the client is gone. Rejects with what broke the body; the caller cuts the answer (`cutAnswer`).
  */
 export async function sendBody(
   exchange: Exchange,
@@ -29,7 +28,6 @@ export async function sendBody(
     }
   } catch (error) {
     recording?.abandon();
-    cutAnswer(exchange);
     throw error;
   }
   isFlushed = true;

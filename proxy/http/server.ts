@@ -11,6 +11,7 @@ import { type CacheStore, NO_CACHE_STORE } from '../record/cache-store.ts';
 import type { Recorder } from '../record/recording.ts';
 import type { Announcement } from './announce.ts';
 import type { CacheCounts } from './cache-counts.ts';
+import { type CacheSettings, DEFAULT_CACHE } from './cache-settings.ts';
 import {
   type ClientConnections,
   type ElsewhereConnections,
@@ -20,7 +21,6 @@ import {
 } from './connections.ts';
 import type { DirectSettings } from './direct.ts';
 import { isOwn } from './direct.ts';
-import type { CacheSettings } from './get.ts';
 import { createHostCheck } from './host-check.ts';
 import { DEFAULT_LIMITS, type HttpLimits } from './limits.ts';
 import { addressOf, type Listen, openListener } from './listener.ts';
@@ -78,12 +78,6 @@ export interface HttpProxyStats extends Readonly<ServiceCounts>, Readonly<CacheC
 }
 
 const HTTPS_PORT = 443;
-const DEFAULT_CACHE: CacheSettings = {
-  isEnabled: true,
-  memoryBytes: 256 * 1024 * 1024,
-  memoryBodyBytes: 16 * 1024 * 1024,
-  targetedFields: [],
-};
 /** How many times within `headersTimeoutMs` Node.js looks for connections that have exceeded it. */
 const TIMEOUT_CHECKS = 10;
 

@@ -73,8 +73,11 @@ export interface KeptOfUrl {
 /** For what passes to no subscriber. */
 export const NOBODYS_SCOPE: number = CACHE_SCOPE_NUMBER;
 
-/** In the process that owns the store, where no other process has answers in memory. */
-export function catalogKeeper(catalog: Catalog): Keeper {
+/**
+ * In the process that owns the store, where no other process has answers in memory. `onCaptured` is
+ * called after each capture.
+ */
+export function catalogKeeper(catalog: Catalog, onCaptured: () => void = () => {}): Keeper {
   const { subscribers, contents, captures, responses, records } = catalog;
 
   function scopeOf(number: number): Scope {
@@ -114,6 +117,7 @@ export function catalogKeeper(catalog: Catalog): Keeper {
         return await captures.record(scopeOf(scope), object, capture, alongside);
       } finally {
         release(recording);
+        onCaptured();
       }
     },
     release,

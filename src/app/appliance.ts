@@ -22,9 +22,6 @@ import { openProxyRole, type ProxyRole } from './proxy-role.ts';
 import { openProxyWorkers, type ProxyWorkers } from './proxy-workers.ts';
 import { bytesOfShare } from './sizes.ts';
 
-/** What passes meanwhile may exceed the limit: at 1 Gbit/s, by 1.2 GB. */
-const ROOM_CHECK_MS = 10_000;
-
 /** The provider's side, open: the roles of the configuration over one catalogue. */
 export interface Appliance extends AsyncDisposable {
   readonly operator: Operator;
@@ -70,14 +67,16 @@ async function openRoles(
   const addresses: { proxy?: ListenAddress; backup?: ListenAddress; console?: ListenAddress } = {};
   const stats: Record<string, () => unknown> = { bytes: () => bytes.stats() };
 
-  const proxy = roles.includes('proxy') ? await openProxy(config, log, catalog) : undefined;
+  let proxy: OpenProxy | undefined;
+  const room = await openCaptureRoom(config, log, catalog, bytes, (...left) => proxy?.left?.(...left));
+  closers.defer(() => room.close());
+  stats['room'] = () => room.stats;
+  void room.check();
+  if (roles.includes('proxy')) proxy = await openProxy(config, log, catalog, () => void room.check());
   if (proxy !== undefined) {
     closers.defer(() => proxy.close());
     addresses.proxy = { host: config.proxy.host, port: proxy.address.port };
   }
-  const room = await keepRoom(config, log, catalog, bytes, proxy?.left);
-  closers.defer(() => room.close());
-  stats['room'] = () => room.stats;
   if (roles.includes('backup')) {
     const listen = config.backup;
     const server = await openBackupServer({
@@ -139,26 +138,17 @@ async function openStores(
   return { bytes, records };
 }
 
-/** Looks from time to time whether captures have outgrown their room. `left` is told what had to go. */
-async function keepRoom(
+/** Keeps captures within the room the configuration gives them. */
+async function openCaptureRoom(
   config: Config,
   log: Log,
   catalog: Catalog,
   bytes: ByteStore,
-  left: ProxyWorkers['left'] | undefined,
+  onEvicted: (scope: number, contentId: Uint8Array) => void,
 ): Promise<Room> {
   const { totalBytes } = await systemFiles.space(config.dataDirectory);
   const limitBytes = bytesOfShare(config.store.passingBytes, totalBytes);
-  const onEvicted = left && { onEvicted: left };
-  const room = openRoom({ catalog, bytes, limitBytes, clock: systemClock, log, ...onEvicted });
-  const timer = setInterval(() => void room.check(), ROOM_CHECK_MS);
-  return {
-    ...room,
-    close() {
-      clearInterval(timer);
-      return room.close();
-    },
-  };
+  return openRoom({ catalog, bytes, limitBytes, clock: systemClock, log, onEvicted });
 }
 
 /** In this process, or in several of its own. */
@@ -166,10 +156,14 @@ async function openProxy(
   config: Config,
   log: Log,
   catalog: Catalog,
-): Promise<ProxyRole & Partial<ProxyWorkers>> {
-  if (config.proxy.workers === 1) return openProxyRole(config, log, catalogKeeper(catalog));
-  return openProxyWorkers(config, log, () => catalogKeeper(catalog), catalog.subscribers);
+  onCaptured: () => void,
+): Promise<OpenProxy> {
+  const openKeeper = () => catalogKeeper(catalog, onCaptured);
+  if (config.proxy.workers === 1) return openProxyRole(config, log, openKeeper());
+  return openProxyWorkers(config, log, openKeeper, catalog.subscribers);
 }
+
+type OpenProxy = ProxyRole & Partial<ProxyWorkers>;
 
 interface ListenAddress {
   readonly host: string;

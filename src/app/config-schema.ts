@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DEFAULT_CACHE } from '../../proxy/http/cache-settings.ts';
 import { DEFAULT_LIMITS } from '../../proxy/http/limits.ts';
 import type { Listen } from '../../proxy/http/listener.ts';
 import { isHost } from '../../proxy/http/page/host-port.ts';
@@ -7,7 +8,6 @@ import { addressRanges } from '../base/address-ranges.ts';
 import { assert } from '../base/assert.ts';
 import { parseShare, parseSize } from './sizes.ts';
 
-const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
 const port = z.int().min(0).max(65_535);
@@ -47,10 +47,10 @@ const record = z.strictObject({
 });
 
 const cache = z.strictObject({
-  enabled: z.boolean().default(true),
-  memoryBytes: size().default(256 * MIB),
-  memoryBodyBytes: size().default(16 * MIB),
-  targetedFields: z.array(fieldName).default([]),
+  enabled: z.boolean().default(DEFAULT_CACHE.isEnabled),
+  memoryBytes: size().default(DEFAULT_CACHE.memoryBytes),
+  memoryBodyBytes: size().default(DEFAULT_CACHE.memoryBodyBytes),
+  targetedFields: z.array(fieldName).default([...DEFAULT_CACHE.targetedFields]),
 });
 
 const sentence = z.string().min(1).max(300);

@@ -19,7 +19,7 @@ export interface Interception {
 export const TABLE = 'inet weir';
 /** "weir": a mark and a routing table that nobody else uses by accident. */
 export const MARK = '0x77656972';
-export const INTERCEPTED_PORT = 80;
+const INTERCEPTED_PORT = 80;
 
 /**
  * The script for `nft -f`: replaces the table, in one transaction. What is intercepted stands in the
